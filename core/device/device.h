@@ -1,0 +1,67 @@
+// Device: where tensors live and in which order work on them runs.
+//
+// A Stream is an ordered queue of work. CPU compute streams run each piece of work at once in the
+// calling thread; a CPU communication stream owns one thread, so that a collective overlaps compute
+// exactly as on a GPU. Events order streams against each other. There is no default device and no
+// current stream: whoever needs one is handed it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace weft {
+
+enum class DeviceKind { cpu, cuda };
+
+// A block of device memory; freed with the object.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* data() = 0;
+  virtual size_t bytes() const = 0;
+};
+
+// A point in a stream's order. Recorded once per use, may be reused after it was waited for.
+class Event {
+ public:
+  virtual ~Event() = default;
+  virtual void synchronize() = 0;  // blocks the calling thread until the recorded work is done
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // Blocks until all work enqueued so far is done; rethrows the first exception that work threw.
+  virtual void synchronize() = 0;
+  virtual void record(Event& event) = 0;  // event completes when all work so far is done
+  virtual void wait(Event& event) = 0;    // later work starts after the event's last recording
+};
+
+enum class StreamKind { compute, communication };
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual DeviceKind kind() const = 0;
+  virtual std::string description() const = 0;
+  // 4 KiB aligned, zero-filled; throws Error{environment} with the sizes when memory is short.
+  virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  // A compute stream binds the calling thread: it must be used from that thread only.
+  virtual std::unique_ptr<Stream> make_stream(StreamKind kind) = 0;
+  virtual std::unique_ptr<Event> make_event() = 0;
+  // Copies between host and device memory (plain memcpy on the CPU), ordered on `stream`.
+  virtual void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) = 0;
+  virtual void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) = 0;
+};
+
+// Devices this build has; `threads` is the number of compute threads of a CPU rank (>= 1).
+// core/device/registry.cpp is the only file that knows the backends.
+struct DeviceOptions {
+  DeviceKind kind = DeviceKind::cpu;
+  int threads = 1;
+};
+std::unique_ptr<Device> make_device(const DeviceOptions& options);
+
+}  // namespace weft
