@@ -1,0 +1,70 @@
+#include "data/tokenizer/files.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/base/error.h"
+
+namespace weft::tokenizer_detail {
+namespace {
+
+constexpr int64_t kLargest = int64_t{1} << 30;
+
+}  // namespace
+
+std::string read_file(const std::string& path, std::string_view what) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    fail(ErrorKind::input, "{} file {}: {}; check the path", what, path, std::strerror(errno));
+  }
+  if (S_ISDIR(info.st_mode)) {
+    fail(ErrorKind::input, "{} file {}: is a directory; name the file in it", what, path);
+  }
+  if (info.st_size > kLargest) {
+    fail(ErrorKind::input, "{} file {}: {} bytes, more than the {} bytes allowed here", what, path,
+         static_cast<int64_t>(info.st_size), kLargest);
+  }
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    fail(ErrorKind::input, "{} file {}: {}; check its permissions", what, path,
+         std::strerror(errno));
+  }
+  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (in.bad()) fail(ErrorKind::io, "{} file {}: reading failed", what, path);
+  if (bytes.empty()) fail(ErrorKind::input, "{} file {}: is empty", what, path);
+  return bytes;
+}
+
+void write_file(const std::string& path, std::string_view bytes) {
+  const std::string aside = fmt::format("{}.{}.tmp", path, ::getpid());
+  {
+    std::ofstream out(aside, std::ios::binary | std::ios::trunc);
+    out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    out.close();
+    if (!out) {
+      std::remove(aside.c_str());
+      fail(ErrorKind::io, "cannot write {}: {}", path, std::strerror(errno));
+    }
+  }
+  std::error_code error;
+  std::filesystem::rename(aside, path, error);
+  if (error) {
+    std::remove(aside.c_str());
+    fail(ErrorKind::io, "cannot write {}: {}", path, error.message());
+  }
+}
+
+std::string xxh3_hex(std::string_view bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
+
+}  // namespace weft::tokenizer_detail

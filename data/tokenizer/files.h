@@ -1,0 +1,19 @@
+// Whole small files in and out, with errors that say what to do.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace weft::tokenizer_detail {
+
+// The bytes of a regular file. `what` names its role in messages ("vocabulary"). Throws
+// Error{input} where it is missing, a directory, not readable, empty, or larger than 1 GiB.
+std::string read_file(const std::string& path, std::string_view what);
+
+// Writes the file to the side and renames it into place. Throws Error{io}.
+void write_file(const std::string& path, std::string_view bytes);
+
+// XXH3-128 of `bytes`, as 32 hex digits.
+std::string xxh3_hex(std::string_view bytes);
+
+}  // namespace weft::tokenizer_detail

@@ -1,0 +1,38 @@
+// Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace weft {
+
+// Where text stops being UTF-8.
+struct Utf8Fault {
+  size_t offset;  // of the first byte that starts no valid code point
+  size_t line;    // counted from 1
+};
+
+std::optional<Utf8Fault> find_invalid_utf8(std::string_view text);
+
+// Throws Error{input} that names `source`, the byte, its offset and its line.
+void require_utf8(std::string_view text, std::string_view source);
+
+struct CodePoint {
+  char32_t value;
+  int bytes;  // 1 to 4
+};
+
+// Stands for a byte that is not part of UTF-8; no class of character contains it.
+inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
+
+// The code point at text[pos], pos < text.size(); {kInvalidCodePoint, 1} where there is none.
+CodePoint decode_utf8(std::string_view text, size_t pos);
+
+void append_utf8(char32_t code_point, std::string& out);  // a valid code point
+
+// "U+00E9": how messages name a character.
+std::string code_point_name(char32_t code_point);
+
+}  // namespace weft
