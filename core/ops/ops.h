@@ -1,0 +1,193 @@
+// Ops: the training-shaped operations a backend must have. Pure virtual throughout: a backend that
+// misses one does not compile.
+//
+// Conventions, for every op:
+// - Work is enqueued on `stream`; tensors must stay alive and unaliased until it has run, except
+//   where the op says that two arguments may be the same.
+// - A tensor of rank > 2 given where rows are expected counts as [rows(), back()].
+// - "+=" outputs are added to, "=" outputs are overwritten. Parameter gradients are always +=.
+// - f32 and f64 everywhere (f64 for gradient checks); all tensors of one call share the type unless
+//   the op says otherwise. Token ids and targets are i32.
+// - Reductions have a fixed order that does not depend on the thread count.
+// - Shapes are checked by the rules in check.h, the same for all backends; a violation is our own
+//   bug (WEFT_CHECK). Optional tensors are "absent" when default constructed.
+// - No op allocates in steady state: a backend's scratch grows on first use only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "core/base/philox.h"
+#include "core/device/device.h"
+#include "core/tensor/tensor.h"
+
+namespace weft {
+
+enum class Activation { none, relu, gelu_tanh, gelu };
+
+// c = epilogue(op(a) op(b)): a is [M,K] ([K,M] if transpose_a), b is [K,N] ([N,K] if transpose_b),
+// c is [M,N]. In this order:
+//   v = a b;  v += bias[n] (if present);  pre_activation = v (if present)
+//   v = activation(v);  v *= activation_gradient'(activation_input) (if present)
+//   c = v, or c += v if accumulate (then no epilogue may be asked for).
+// c may not overlap a or b; pre_activation may be absent when nobody needs it.
+struct MatmulArgs {
+  Tensor a, b, c;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  bool accumulate = false;
+  Tensor bias;                                        // [N]
+  Activation activation = Activation::none;           // applied in forward
+  Tensor pre_activation;                              // [M,N] =
+  Activation activation_gradient = Activation::none;  // multiplied in backward: act'(input)
+  Tensor activation_input;                            // [M,N], may be c itself
+};
+
+// LayerNorm (arXiv 1607.06450) over the last dim, optionally fused with the residual sum before it:
+// sum = x + residual; y = (sum - mean) * rstd * weight + bias.
+struct NormForwardArgs {
+  Tensor x;         // [R,C]
+  Tensor residual;  // [R,C], optional
+  Tensor sum;       // [R,C] =, present iff residual is; may be x or residual itself
+  Tensor weight;    // [C]
+  Tensor bias;      // [C], optional
+  Tensor y;         // [R,C] =
+  Tensor mean;      // [R] =
+  Tensor rstd;      // [R] =
+  double eps = 1e-5;
+};
+struct NormBackwardArgs {
+  Tensor dy;      // [R,C]
+  Tensor x;       // [R,C], what was normalised (sum)
+  Tensor weight;  // [C]
+  Tensor mean, rstd;
+  Tensor dx;              // [R,C] +=, the gradient of the residual stream
+  Tensor dweight, dbias;  // [C] +=; dbias optional
+};
+
+// Which global token row a local row is: rows come in blocks of block_rows (one sample's local
+// tokens); row r is global row first + (r / block_rows) * block_stride + r % block_rows.
+struct RowMap {
+  int64_t first = 0;
+  int64_t block_rows = 1;
+  int64_t block_stride = 1;
+};
+
+// Inverted dropout: an element is kept with probability 1 - p and then divided by 1 - p. The mask
+// is a pure function of (key, global row * global columns + global column), regenerated in
+// backward.
+struct DropoutArgs {
+  double p = 0;
+  RandomKey key;
+  RowMap rows;
+  int64_t first_column = 0;
+  int64_t global_columns = 0;
+};
+
+// Causal multi-head attention over packed projections qkv [B,T,(heads + 2 kv_heads) * head_dim]:
+// q heads, then k heads, then v heads. out is [B,T,heads * head_dim]. lse [B,heads,T] is the log of
+// the softmax denominator (with the maximum added back). No T x T tensor is ever in memory
+// (arXiv 2205.14135). With dropout, probability (b, h, i, j) is element
+// ((global sample * heads + h) * T + i) * T + j of its key, where global sample = first_sample + b.
+struct AttentionArgs {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  double scale = 0;  // multiplies q k^T
+  double dropout = 0;
+  RandomKey dropout_key;
+  int64_t first_sample = 0;
+};
+
+// AdamW (arXiv 1711.05101), one parameter:
+//   g = grad * grad_scale[0]; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2
+//   w -= lr * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps) + lr * weight_decay * w
+// grad is set to zero afterwards, in the same pass.
+struct AdamWArgs {
+  Tensor weight, grad, exp_avg, exp_avg_sq;  // same shape, f32
+  Tensor grad_scale;                         // f32 [1] on the device: the clip factor
+  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
+  int64_t step = 1;  // 1 for the first update
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  virtual void matmul(const MatmulArgs& args, Stream& stream) = 0;
+  // db[n] += sum over rows of dy[., n].
+  virtual void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) = 0;
+
+  virtual void norm_forward(const NormForwardArgs& args, Stream& stream) = 0;
+  virtual void norm_backward(const NormBackwardArgs& args, Stream& stream) = 0;
+
+  // y[b,t] = table[token - vocab_begin] (0 if outside the table's rows) + positions[t] (if
+  // present). tokens [B,T] i32, table [V,C], positions [>=T,C] (row t is position position_begin +
+  // t), y [B,T,C].
+  virtual void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                                 const Tensor& positions, int64_t position_begin, const Tensor& y,
+                                 Stream& stream) = 0;
+  // dtable += and dpositions += (if present); equal tokens are summed in token order.
+  virtual void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
+                                  const Tensor& dtable, const Tensor& dpositions,
+                                  int64_t position_begin, Stream& stream) = 0;
+
+  // out = and lse =; lse may be absent when no backward follows.
+  virtual void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
+                                 const Tensor& lse, Stream& stream) = 0;
+  // dqkv =.
+  virtual void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                                  const Tensor& out, const Tensor& lse, const Tensor& dqkv,
+                                  Stream& stream) = 0;
+  // Generation: qkv [B,n,...] are positions [past, past + n); their k and v are stored into the
+  // caches [B,capacity,kv_heads * head_dim] and q attends to positions [0, own position].
+  virtual void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                                const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
+                                Stream& stream) = 0;
+
+  // Cross-entropy in two passes, so that a vocabulary cut over ranks combines the rows between
+  // them. Columns [0, valid) of logits [N,V] are ids [vocab_begin, vocab_begin + valid); the rest
+  // is padding and takes no part. row_max [N] =, row_sum [N] = sum of exp(logit - row_max),
+  // target_logit [N] = the target's logit, 0 if it is not in this shard or ignored (target < 0).
+  virtual void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                             int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                             const Tensor& target_logit, Stream& stream) = 0;
+  // loss_sum (f64 [1]) += sum over rows with target >= 0 of log(row_sum) + row_max - target_logit,
+  // in row order.
+  virtual void cross_entropy_loss(const Tensor& targets, const Tensor& row_max,
+                                  const Tensor& row_sum, const Tensor& target_logit,
+                                  const Tensor& loss_sum, Stream& stream) = 0;
+  // In place: logits = scale * (softmax - onehot(target)); rows with target < 0 and padding columns
+  // become 0.
+  virtual void cross_entropy_backward(const Tensor& logits, const Tensor& targets,
+                                      int64_t vocab_begin, int64_t valid, const Tensor& row_max,
+                                      const Tensor& row_sum, double scale, Stream& stream) = 0;
+
+  // y = dropout(x), forward and backward alike; x may be y.
+  virtual void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y,
+                       Stream& stream) = 0;
+  virtual void add(const Tensor& a, const Tensor& b, const Tensor& y,
+                   Stream& stream) = 0;                                    // y may be a or b
+  virtual void scale(const Tensor& x, double factor, Stream& stream) = 0;  // in place
+  virtual void fill(const Tensor& x, double value, Stream& stream) = 0;
+  virtual void copy(const Tensor& from, const Tensor& to,
+                    Stream& stream) = 0;  // same elements, any dtypes
+
+  virtual void adamw(const AdamWArgs& args, Stream& stream) = 0;
+
+  // partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
+  // summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
+  static constexpr int64_t kNormBlock = 4096;
+  virtual void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) = 0;
+  // norm (f64 [1]) = sqrt(sum of partials in index order); clip (f32 [1]) = min(1, max_norm /
+  // (norm + 1e-6)), or 1 when max_norm is 0 (off).
+  virtual void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm,
+                           const Tensor& clip, Stream& stream) = 0;
+};
+
+// The operations of `device`. core/ops/registry.cpp is the only file that knows the backends.
+std::unique_ptr<Ops> make_ops(Device& device);
+// Checks shapes and does nothing else: for planning over counting arenas.
+std::unique_ptr<Ops> make_counting_ops();
+
+}  // namespace weft
