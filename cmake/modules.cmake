@@ -1,6 +1,7 @@
-# weft_module(NAME DIR DEPS...): the static library NAME from every .cpp directly in DIR.
+# weft_module(NAME DIR DEPS...): the static library NAME from every .cpp directly in DIR but main.cpp.
 function(weft_module name dir)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC weft_flags ${ARGN})
 endfunction()
@@ -16,5 +17,31 @@ function(weft_tests dir)
   target_compile_definitions(test_${name} PRIVATE
     WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   gtest_discover_tests(test_${name} TEST_PREFIX "${dir}/" DISCOVERY_MODE PRE_TEST
-                       PROPERTIES TIMEOUT 300 ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
+                       PROPERTIES TIMEOUT 300)
+  # gtest_discover_tests keeps only the first variable of a list, so the environment is set apart.
+  set(environment_file ${CMAKE_CURRENT_BINARY_DIR}/test_${name}_environment.cmake)
+  file(CONFIGURE OUTPUT ${environment_file} @ONLY CONTENT
+    "set_tests_properties(\${test_@name@_TESTS} PROPERTIES ENVIRONMENT \"@WEFT_TEST_ENVIRONMENT@\")\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${environment_file})
 endfunction()
+
+# What every test runs with. Open MPI: root may launch (containers), more ranks than cores, which
+# then yield instead of spinning through a time slice, and no traffic beyond this machine.
+set(WEFT_TEST_ENVIRONMENT
+    OMPI_ALLOW_RUN_AS_ROOT=1
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    OMPI_MCA_rmaps_base_oversubscribe=1
+    OMPI_MCA_hwloc_base_binding_policy=none
+    OMPI_MCA_mpi_yield_when_idle=1
+    OMPI_MCA_plm=isolated
+    OMPI_MCA_oob_tcp_if_include=lo
+    OMPI_MCA_btl=self,vader)
+if(WEFT_SANITIZE STREQUAL "thread")
+  list(APPEND WEFT_TEST_ENVIRONMENT
+       "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp:halt_on_error=1:second_deadlock_stack=1"
+       OMP_NUM_THREADS=1)
+elseif(WEFT_SANITIZE MATCHES "address")
+  list(APPEND WEFT_TEST_ENVIRONMENT
+       "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
+       UBSAN_OPTIONS=print_stacktrace=1)
+endif()

@@ -1,0 +1,17 @@
+// The commands of the program, one function and one file each; launch/main.cpp holds the table.
+//
+// add_NAME_command adds the subcommand NAME to `root` and gives it a callback, which runs once the
+// whole command line has been parsed. The callback either sets `exit_code` (0 on entry) or throws
+// weft::Error; main turns the error into one message and the exit code of its kind. Both references
+// outlive the parse.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace weft {
+
+void add_doctor_command(CLI::App& root, int& exit_code);
+
+}  // namespace weft

@@ -1,0 +1,34 @@
+// The last thing a failing rank says, and the exit code it leaves with (docs/exit_codes.md).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+
+namespace weft {
+
+// A process's place among those started together.
+struct RankInWorld {
+  int rank = 0;
+  int size = 1;
+};
+
+// Looks up one environment variable: its value, or nullptr. std::getenv is one.
+using GetVariable = const char* (*)(const char* name);
+
+// The place that a launcher announced in the environment: Open MPI's mpirun, RANK and WORLD_SIZE,
+// or Slurm (which also covers PMIx under srun). Nothing without a launcher, or when the two numbers
+// do not make sense together. Says nothing about what was joined: it is for messages, which must be
+// attributable even when joining is what failed.
+std::optional<RankInWorld> announced_rank(GetVariable get);
+
+// "weft: KIND: MESSAGE\n", with "[rank R/N] " in front when N > 1.
+std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place);
+
+// Writes error_line to standard error in one piece, so that the lines of several ranks do not mix,
+// and returns exit_code(kind).
+int report_error(ErrorKind kind, std::string_view message);
+
+}  // namespace weft

@@ -1,0 +1,59 @@
+#include "launch/report_error.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+namespace weft {
+namespace {
+
+std::map<std::string, std::string>& environment() {
+  static std::map<std::string, std::string> variables;
+  return variables;
+}
+
+const char* get(const char* name) {
+  const auto found = environment().find(name);
+  return found == environment().end() ? nullptr : found->second.c_str();
+}
+
+std::string line_in(std::map<std::string, std::string> variables) {
+  environment() = std::move(variables);
+  return error_line(ErrorKind::config, "lr is -1", announced_rank(get));
+}
+
+TEST(ReportError, NamesTheRankUnderEachLauncher) {
+  EXPECT_EQ(line_in({{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "4"}}),
+            "[rank 1/4] weft: config error: lr is -1\n");
+  EXPECT_EQ(line_in({{"RANK", "0"}, {"WORLD_SIZE", "2"}}),
+            "[rank 0/2] weft: config error: lr is -1\n");
+  EXPECT_EQ(line_in({{"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "8"}}),
+            "[rank 3/8] weft: config error: lr is -1\n");
+}
+
+TEST(ReportError, PrefersMpirunOverSlurmAroundIt) {
+  EXPECT_EQ(line_in({{"OMPI_COMM_WORLD_RANK", "1"},
+                     {"OMPI_COMM_WORLD_SIZE", "4"},
+                     {"SLURM_PROCID", "0"},
+                     {"SLURM_NTASKS", "2"}}),
+            "[rank 1/4] weft: config error: lr is -1\n");
+}
+
+TEST(ReportError, SaysNoRankWhenAloneOrWhenTheNumbersMakeNoSense) {
+  const std::string plain = "weft: config error: lr is -1\n";
+  EXPECT_EQ(line_in({}), plain);
+  EXPECT_EQ(line_in({{"RANK", "0"}, {"WORLD_SIZE", "1"}}), plain);
+  EXPECT_EQ(line_in({{"RANK", "2"}, {"WORLD_SIZE", "2"}}), plain);
+  EXPECT_EQ(line_in({{"RANK", "one"}, {"WORLD_SIZE", "2"}}), plain);
+  EXPECT_EQ(line_in({{"RANK", "1"}}), plain);
+}
+
+TEST(ReportError, ReturnsTheExitCodeOfTheKind) {
+  EXPECT_EQ(report_error(ErrorKind::usage, "shown by this test"), 2);
+  EXPECT_EQ(report_error(ErrorKind::environment, "shown by this test"), 3);
+  EXPECT_EQ(report_error(ErrorKind::internal, "shown by this test"), 70);
+}
+
+}  // namespace
+}  // namespace weft
