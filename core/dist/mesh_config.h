@@ -1,0 +1,30 @@
+// MeshConfig: how many ranks each axis of the mesh has.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/fields.h"
+
+namespace weft {
+
+struct MeshConfig {
+  std::optional<int64_t> dp;
+  int64_t tp = 1;
+  int64_t pp = 1;
+  int64_t cp = 1;
+
+  // Size of the data-parallel axis in a world of `world_size` ranks, which tp * pp * cp divides.
+  int64_t data_ranks(int64_t world_size) const { return dp.value_or(world_size / (tp * pp * cp)); }
+
+  void fields(FieldList& list) {
+    constexpr IntRange kSize = between(1, 1 << 15);
+    list.key_auto("dp", dp, kSize, "ranks", "world size / (tp * pp * cp)",
+                  "Data parallel: copies of the model, each on its share of the batch.");
+    list.key("tp", tp, kSize, "ranks", "Tensor parallel: ranks that share each weight matrix.");
+    list.key("pp", pp, kSize, "ranks", "Pipeline parallel: stages that share the layers.");
+    list.key("cp", cp, kSize, "ranks", "Context parallel: ranks that share each sequence.");
+  }
+};
+
+}  // namespace weft

@@ -1,0 +1,81 @@
+// GptConfig: the architecture of a GPT. It says nothing about ranks, data or training.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/base/fields.h"
+
+namespace weft {
+
+struct GptConfig {
+  enum class Position { learned, sinusoidal };
+  enum class Activation { gelu_tanh, gelu, relu };
+  friend constexpr auto enum_names(Position) { return named_values("learned", "sinusoidal"); }
+  friend constexpr auto enum_names(Activation) { return named_values("gelu_tanh", "gelu", "relu"); }
+
+  std::optional<int64_t> vocab_size;
+  int64_t context_length = 1024;
+  int64_t layers = 12;
+  int64_t heads = 12;
+  int64_t width = 768;
+  std::optional<int64_t> mlp_width;
+  Position position = Position::learned;
+  double norm_eps = 1e-5;
+  Activation activation = Activation::gelu_tanh;
+  bool bias = true;
+  bool tied_head = true;
+  double dropout = 0.0;
+  double init_std = 0.02;
+
+  int64_t mlp() const { return mlp_width.value_or(4 * width); }  // width of the MLP's inner layer
+  int64_t head_dim() const { return width / heads; }
+
+  void fields(FieldList& list) {
+    list.key_auto("vocab_size", vocab_size, between(1, int64_t{1} << 31), "tokens",
+                  "the vocabulary of the training data", "Number of different token ids.");
+    list.key("context_length", context_length, between(1, 1 << 20), "tokens",
+             "Longest sequence the model can see; the number of learned positions.");
+    list.key("layers", layers, between(1, 10000), "", "Number of transformer blocks.");
+    list.key("heads", heads, between(1, 4096), "",
+             "Attention heads of each block; must divide width.");
+    list.key("width", width, between(1, 1 << 18), "", "Size of the residual stream.");
+    list.key_auto("mlp_width", mlp_width, between(1, 1 << 20), "", "4 * width",
+                  "Size of the inner layer of each MLP.");
+    list.key("position", position,
+             "Position embedding: a learned table, or fixed sines and cosines.");
+    list.key("norm_eps", norm_eps, above(0.0), "",
+             "Added to the variance in every LayerNorm before the square root.");
+    list.key("activation", activation,
+             "Function between the two MLP matrices; gelu_tanh is GPT-2's approximation of gelu.");
+    list.key("bias", bias, "Whether linear layers and LayerNorms have a bias.");
+    list.key("tied_head", tied_head,
+             "Whether the output head shares its weights with the token embedding.");
+    list.key("dropout", dropout, at_least_below(0.0, 1.0), "",
+             "Probability of dropping an element of embeddings, attention and residual branches.");
+    list.key("init_std", init_std, above(0.0), "",
+             "Standard deviation of initial weights; residual projections use "
+             "init_std / sqrt(2 * layers).");
+  }
+};
+
+// Number of trainable elements, a tied head counted once. Requires config.vocab_size to be set.
+// GPT-2 124M, 350M, 774M and 1.5B are 124,439,808; 354,823,168; 774,030,080 and 1,557,611,200.
+inline int64_t parameter_count(const GptConfig& config) {
+  WEFT_CHECK(config.vocab_size, "parameter_count needs a vocab_size");
+  const int64_t width = config.width;
+  const int64_t mlp = config.mlp();
+  const int64_t bias = config.bias ? 1 : 0;
+  const int64_t norm = width + bias * width;
+  const int64_t attention = 4 * width * width + bias * 4 * width;
+  const int64_t feed_forward = 2 * width * mlp + bias * (mlp + width);
+  const int64_t embedding = *config.vocab_size * width;
+  const int64_t positions =
+      config.position == GptConfig::Position::learned ? config.context_length * width : 0;
+  const int64_t head = config.tied_head ? 0 : embedding;
+  return embedding + positions + config.layers * (2 * norm + attention + feed_forward) + norm +
+         head;
+}
+
+}  // namespace weft

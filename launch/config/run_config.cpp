@@ -1,0 +1,68 @@
+#include "launch/config/run_config.h"
+
+namespace weft {
+
+namespace {
+constexpr IntRange kSteps = between(1, 1'000'000'000);
+constexpr IntRange kInterval = between(0, 1'000'000'000);
+constexpr IntRange kSequences = between(1, 1 << 24);
+}  // namespace
+
+void TrainConfig::fields(FieldList& list) {
+  list.key("steps", steps, kSteps, "steps", "Optimizer steps of the whole run.");
+  list.key("batch_size", batch_size, kSequences, "sequences",
+           "Sequences per step, over all ranks and micro-batches.");
+  list.key_auto("micro_batch_size", micro_batch_size, kSequences, "sequences", "batch_size / dp",
+                "Sequences that one rank puts through the model at once; smaller needs less "
+                "memory and gives the same result.");
+  list.key_auto("sequence_length", sequence_length, between(1, 1 << 20), "tokens",
+                "model.context_length", "Tokens per training sequence.");
+  list.key("clip_norm", clip_norm, at_least(0.0), "",
+           "Largest global gradient norm; larger gradients are scaled down to it. 0 is off.");
+  list.key("eval_interval", eval_interval, kInterval, "steps",
+           "Steps between evaluations on data.validation. 0 is never.");
+  list.key("eval_batches", eval_batches, between(1, 1 << 24), "batches",
+           "Batches of batch_size sequences in one evaluation.");
+  list.key("log_interval", log_interval, kSteps, "steps",
+           "Steps between printed lines where the output is no terminal; metrics.jsonl has "
+           "every step.");
+  list.key("bucket_size_mib", bucket_size_mib, between(1, 1 << 16), "MiB",
+           "Gradients reduced over the data-parallel ranks in one message.");
+}
+
+void CheckpointConfig::fields(FieldList& list) {
+  list.key("interval", interval, kInterval, "steps",
+           "Steps between checkpoints; one is always written at the end. 0 is only then.");
+  list.key("keep_last", keep_last, between(0, 1'000'000), "checkpoints",
+           "Checkpoints kept; older ones are deleted. 0 keeps all.");
+  list.key_auto("directory", directory, TextRule::path, "checkpoints in the run directory",
+                "Directory that the checkpoints are written to.");
+}
+
+void CpuConfig::fields(FieldList& list) {
+  list.key_auto("threads", threads, between(1, 4096), "threads",
+                "the cores of the machine / its ranks", "Compute threads of each rank.");
+}
+
+void OutputConfig::fields(FieldList& list) {
+  list.key("directory", directory, TextRule::path,
+           "Where run directories are made: metrics, effective config and checkpoints of a run lie "
+           "in <directory>/<name>.");
+}
+
+void RunConfig::fields(FieldList& list) {
+  list.key("name", name, TextRule::file_name, "Name of the run and of its directory.");
+  list.key("seed", seed, at_least(0), "",
+           "Decides initial weights, dropout and data order, whatever the number of ranks.");
+  list.group("model", model, "The architecture.");
+  list.group("data", data, "What the model learns from.");
+  list.group("train", train, "How long and in what portions.");
+  list.group("optimizer", optimizer, "AdamW.");
+  list.group("schedule", schedule, "The learning rate over the steps.");
+  list.group("mesh", mesh, "How the ranks are laid out; dp * tp * pp * cp is their number.");
+  list.group("checkpoint", checkpoint, "Checkpoints.");
+  list.group("cpu", cpu, "Ranks that compute on a CPU.");
+  list.group("output", output, "Where results go.");
+}
+
+}  // namespace weft

@@ -1,0 +1,80 @@
+// RunConfig: everything that one training run is made from, gathered from the structs of the
+// modules that use it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/fields.h"
+#include "core/dist/mesh_config.h"
+#include "core/model/gpt_config.h"
+#include "data/data_config.h"
+#include "optim/optimizer_config.h"
+
+namespace weft {
+
+struct TrainConfig {
+  int64_t steps = 1000;
+  int64_t batch_size = 8;
+  std::optional<int64_t> micro_batch_size;
+  std::optional<int64_t> sequence_length;
+  double clip_norm = 1.0;
+  int64_t eval_interval = 250;
+  int64_t eval_batches = 20;
+  int64_t log_interval = 10;
+  int64_t bucket_size_mib = 25;
+
+  void fields(FieldList& list);
+};
+
+struct CheckpointConfig {
+  int64_t interval = 1000;
+  int64_t keep_last = 3;
+  std::optional<std::string> directory;
+
+  void fields(FieldList& list);
+};
+
+struct CpuConfig {
+  std::optional<int64_t> threads;
+
+  void fields(FieldList& list);
+};
+
+struct OutputConfig {
+  std::string directory = "runs";
+
+  void fields(FieldList& list);
+};
+
+struct RunConfig {
+  std::string name = "run";
+  int64_t seed = 1;
+  GptConfig model;
+  DataConfig data;
+  TrainConfig train;
+  AdamWConfig optimizer;
+  ScheduleConfig schedule;
+  MeshConfig mesh;
+  CheckpointConfig checkpoint;
+  CpuConfig cpu;
+  OutputConfig output;
+
+  // Values of keys that may be auto.
+  int64_t sequence_length() const { return train.sequence_length.value_or(model.context_length); }
+  int64_t stride() const { return data.stride.value_or(sequence_length()); }
+  std::string run_directory() const { return output.directory + "/" + name; }
+  std::string checkpoint_directory() const {
+    return checkpoint.directory.value_or(run_directory() + "/checkpoints");
+  }
+  // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.
+  int64_t micro_batch_size(int64_t data_ranks) const {
+    return train.micro_batch_size.value_or(train.batch_size / data_ranks);
+  }
+
+  void fields(FieldList& list);
+};
+
+}  // namespace weft

@@ -1,0 +1,64 @@
+// AdamWConfig and ScheduleConfig: how weights are updated, and how fast at which step.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/fields.h"
+
+namespace weft {
+
+struct AdamWConfig {
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double eps = 1e-8;
+  double weight_decay = 0.1;
+
+  void fields(FieldList& list) {
+    list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
+             "Decay per step of the running mean of the gradient.");
+    list.key("beta2", beta2, at_least_below(0.0, 1.0), "",
+             "Decay per step of the running mean of the squared gradient.");
+    list.key("eps", eps, above(0.0), "",
+             "Added to the square root of the squared-gradient mean in the update.");
+    list.key(
+        "weight_decay", weight_decay, at_least(0.0), "",
+        "Decoupled decay of weight matrices and embeddings, times the learning rate; biases and "
+        "norms do not decay.");
+  }
+};
+
+// The learning rate rises linearly from 0 to peak_lr over warmup_steps, then follows `kind`.
+struct ScheduleConfig {
+  enum class Kind { cosine, linear, constant, wsd };
+  friend constexpr auto enum_names(Kind) {
+    return named_values("cosine", "linear", "constant", "wsd");
+  }
+
+  Kind kind = Kind::cosine;
+  double peak_lr = 6e-4;
+  double min_lr = 6e-5;
+  int64_t warmup_steps = 100;
+  std::optional<int64_t> decay_steps;
+  double wsd_decay_fraction = 0.2;
+
+  // The step at which min_lr is reached, in a run of `train_steps` steps.
+  int64_t end_step(int64_t train_steps) const { return decay_steps.value_or(train_steps); }
+
+  void fields(FieldList& list) {
+    list.key("kind", kind,
+             "Shape after warm-up: cosine or linear from peak_lr to min_lr, constant at peak_lr, "
+             "or wsd (warm-up, stable, then linear decay).");
+    list.key("peak_lr", peak_lr, above(0.0), "", "Learning rate at the end of warm-up.");
+    list.key("min_lr", min_lr, at_least(0.0), "",
+             "Learning rate at the end of the decay and after it; unused by constant.");
+    list.key("warmup_steps", warmup_steps, between(0, 1'000'000'000), "steps",
+             "Steps over which the learning rate rises linearly to peak_lr.");
+    list.key_auto("decay_steps", decay_steps, between(1, 1'000'000'000), "steps", "train.steps",
+                  "Step, counted from the start and warm-up included, at which min_lr is reached.");
+    list.key("wsd_decay_fraction", wsd_decay_fraction, between(0.0, 1.0), "",
+             "Share of decay_steps, at their end, over which wsd decays to min_lr.");
+  }
+};
+
+}  // namespace weft
