@@ -10,6 +10,7 @@ class ByteTokenizer final : public Tokenizer {
   int64_t vocab_size() const override { return 256; }
   void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const override;
   void decode(std::span<const TokenId> ids, std::string& out) const override;
+  size_t safe_cut(std::string_view text) const override { return text.size(); }
   std::optional<TokenId> end_of_text() const override { return std::nullopt; }
   std::string digest() const override;
   std::string description() const override { return "bytes, 256 tokens"; }

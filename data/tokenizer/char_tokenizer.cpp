@@ -59,6 +59,8 @@ void CharTokenizer::decode(std::span<const TokenId> ids, std::string& out) const
   }
 }
 
+size_t CharTokenizer::safe_cut(std::string_view text) const { return complete_utf8(text); }
+
 std::string CharTokenizer::digest() const {
   return tokenizer_detail::xxh3_hex("char\n" + files().front().bytes);
 }

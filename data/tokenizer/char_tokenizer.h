@@ -16,6 +16,7 @@ class CharTokenizer final : public Tokenizer {
   int64_t vocab_size() const override { return static_cast<int64_t>(code_points_.size()); }
   void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const override;
   void decode(std::span<const TokenId> ids, std::string& out) const override;
+  size_t safe_cut(std::string_view text) const override;
   std::optional<TokenId> end_of_text() const override { return std::nullopt; }
   std::string digest() const override;
   std::string description() const override;

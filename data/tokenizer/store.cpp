@@ -40,6 +40,11 @@ T field(const nlohmann::json& index, const char* key, const std::string& path) {
 TokenizerSpec spec_of(const std::string& kind, const std::string& directory) {
   TokenizerSpec spec{.kind = kind, .vocab = {}, .merges = {}, .ranks = {}};
   if (kind == "char") spec.vocab = join(directory, "characters.txt");
+  if (kind == "gpt2") {
+    spec.vocab = join(directory, "vocab.json");
+    spec.merges = join(directory, "merges.txt");
+  }
+  if (kind == "r50k" || kind == "cl100k") spec.ranks = join(directory, "ranks.tiktoken");
   return spec;
 }
 

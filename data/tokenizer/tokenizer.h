@@ -43,6 +43,11 @@ class Tokenizer {
   // Throws Error{input} on an id outside the vocabulary.
   virtual void decode(std::span<const TokenId> ids, std::string& out) const = 0;
 
+  // The largest n for which the ids of text[0, n) followed by those of text[n, ...) are those of
+  // the whole text, whatever follows it, so that a long text can be encoded in parts; 0 where no
+  // such place is found. Takes UTF-8 whose last character may be cut short.
+  virtual size_t safe_cut(std::string_view text) const = 0;
+
   virtual std::optional<TokenId> end_of_text() const = 0;  // document separator, if there is one
   virtual std::string digest() const = 0;       // XXH3-128, hex, of everything that determines ids
   virtual std::string description() const = 0;  // "gpt2 BPE, 50257 tokens"
@@ -54,6 +59,9 @@ class Tokenizer {
 // Which tokenizer, and the paths of the files that define it:
 //   byte    no file
 //   char    vocab: a UTF-8 text; its distinct code points are the vocabulary
+//   gpt2    vocab + merges: vocab.json and merges.txt; or ranks, which is then r50k
+//   r50k    ranks: the tiktoken file r50k_base.tiktoken
+//   cl100k  ranks: the tiktoken file cl100k_base.tiktoken
 struct TokenizerSpec {
   std::string kind;
   std::string vocab;

@@ -70,6 +70,15 @@ void require_utf8(std::string_view text, std::string_view source) {
        source, static_cast<uint8_t>(text[fault->offset]), fault->offset, fault->line);
 }
 
+size_t complete_utf8(std::string_view text) {
+  for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<uint8_t>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    return static_cast<size_t>(announced_bytes(byte)) > back ? text.size() - back : text.size();
+  }
+  return text.size();
+}
+
 void append_utf8(char32_t code_point, std::string& out) {
   const auto put = [&](char32_t bits) { out.push_back(static_cast<char>(bits)); };
   if (code_point < 0x80) {

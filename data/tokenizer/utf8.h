@@ -30,6 +30,9 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
 // The code point at text[pos], pos < text.size(); {kInvalidCodePoint, 1} where there is none.
 CodePoint decode_utf8(std::string_view text, size_t pos);
 
+// The length of `text` without a last character that is cut short.
+size_t complete_utf8(std::string_view text);
+
 void append_utf8(char32_t code_point, std::string& out);  // a valid code point
 
 // "U+00E9": how messages name a character.

@@ -4,36 +4,13 @@
 
 #include "core/base/error.h"
 #include "data/tokenizer/tokenizer.h"
-#include "tests/data/tokenizer/temp_dir.h"
+#include "tests/data/tokenizer/fixture.h"
 
 namespace weft {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<TokenId> encode(const Tokenizer& tokenizer, std::string_view text) {
-  std::vector<TokenId> ids;
-  tokenizer.encode(text, false, ids);
-  return ids;
-}
-
-std::string decode(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
-  std::string text;
-  tokenizer.decode(ids, text);
-  return text;
-}
-
-template <typename F>
-std::string message_of(F&& f, ErrorKind kind) {
-  try {
-    f();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), kind);
-    return e.what();
-  }
-  return "nothing thrown";
-}
 
 TEST(ByteTokenizer, IdsAreBytes) {
   const auto tokenizer = load_tokenizer({.kind = "byte", .vocab = {}, .merges = {}, .ranks = {}});
@@ -116,7 +93,7 @@ TEST(LoadTokenizer, SaysWhatIsWrongWithASpec) {
                     load_tokenizer({"char", "", "", ""});
                   },
                   ErrorKind::usage),
-              HasSubstr("needs vocab"));
+              HasSubstr("needs the path 'vocab'"));
   const TempDir dir;
   EXPECT_THAT(message_of(
                   [&] {
