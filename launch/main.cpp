@@ -1,11 +1,18 @@
 // The program `weft`: a table of commands, and the one place where errors end.
+#include <fmt/format.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <new>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/base/nearest.h"
 #include "launch/commands/commands.h"
 #include "launch/report_error.h"
 #include "launch/version.h"
@@ -17,6 +24,18 @@ using AddCommand = void (*)(CLI::App& root, int& exit_code);
 constexpr AddCommand kCommands[] = {
     weft::add_doctor_command,
 };
+
+// CLI11 says of a mistyped command only that one is required.
+void refuse_unknown_command(const CLI::App& root, std::string_view command) {
+  std::vector<std::string> known;
+  for (const CLI::App* app : root.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(app->get_name());
+  }
+  if (std::find(known.begin(), known.end(), command) != known.end()) return;
+  const std::optional<std::string> meant = weft::nearest(command, known);
+  weft::fail(weft::ErrorKind::usage, "there is no command '{}'{}; the commands are: {}", command,
+             meant ? fmt::format(", did you mean '{}'?", *meant) : "", fmt::join(known, ", "));
+}
 
 // Parses the command line, which runs the command. CLI11 speaks of a request for help as an error
 // too: those it answers itself, on standard output.
@@ -40,6 +59,7 @@ int main(int argc, char** argv) {
     root.require_subcommand(1);
     root.set_version_flag("--version", "weft " + std::string(weft::version()));
     for (AddCommand add : kCommands) add(root, exit_code);
+    if (argc > 1 && argv[1][0] != '-') refuse_unknown_command(root, argv[1]);
     return run(root, argc, argv, exit_code);
   } catch (const weft::Error& error) {
     return weft::report_error(error.kind(), error.what());

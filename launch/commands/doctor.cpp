@@ -178,7 +178,7 @@ std::string find_program(const std::string& program) {
   std::string rest = path == nullptr ? "" : path;
   while (!rest.empty()) {
     const size_t end = std::min(rest.find(':'), rest.size());
-    const std::string file = rest.substr(0, end) + "/" + program;
+    std::string file = rest.substr(0, end) + "/" + program;
     if (access(file.c_str(), X_OK) == 0) return file;
     rest.erase(0, std::min(end + 1, rest.size()));
   }

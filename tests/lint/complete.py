@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Every .cpp of the sources is compiled: a test or a module that no target builds proves nothing.
+
+    complete.py COMPILE_COMMANDS_JSON [--root DIR]
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import layers
+
+
+def missing(root, commands):
+    """The .cpp files below `root` without an entry in the compile commands."""
+    compiled = {pathlib.Path(c["directory"], c["file"]).resolve() for c in commands}
+    sources = [f for f in layers.source_files(root) if f.suffix == ".cpp"]
+    return [f.relative_to(root).as_posix() for f in sources if f.resolve() not in compiled]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("commands", type=pathlib.Path)
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
+    arguments = parser.parse_args()
+    left_out = missing(arguments.root, json.loads(arguments.commands.read_text()))
+    for path in left_out:
+        print(f"{path}: no target compiles this file; add it to a CMakeLists.txt or delete it")
+    return 1 if left_out else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
