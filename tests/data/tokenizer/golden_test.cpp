@@ -138,6 +138,19 @@ TEST_F(Golden, EncodingInPartsIsTheSame) {
   }
 }
 
+// A special token ends the text before it, so that white space splits otherwise than elsewhere.
+TEST_F(Golden, PartsKeepWhatSpecialTokensDoToWhiteSpace) {
+  const std::string text = "x\n\n<|endoftext|>\n\ny\n \n<|endoftext|>z.\n\n<|endoftext|>\n w";
+  for (const Tokenizer* tokenizer : {gpt2_.get(), cl100k_.get()}) {
+    for (size_t size = 1; size <= text.size(); ++size) {
+      const size_t cut = tokenizer->safe_cut(std::string_view(text).substr(0, size));
+      auto ids = encode(*tokenizer, text.substr(0, cut), true);
+      tokenizer->encode(text.substr(cut), true, ids);
+      EXPECT_EQ(ids, encode(*tokenizer, text, true)) << size << " cut at " << cut;
+    }
+  }
+}
+
 // A run without a word boundary must not take time quadratic in its length: 18 MB would then take
 // hours instead of seconds.
 TEST_F(Golden, LongRunsOfOneKind) {
