@@ -1,6 +1,5 @@
 #include "launch/machine.h"
 
-#include <fmt/core.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -97,18 +96,6 @@ double parse_cpu_quota(std::string_view cpu_max) {
   const int64_t quota = leading_integer(cpu_max);
   const int64_t period = leading_integer(cpu_max.substr(space + 1));
   return quota > 0 && period > 0 ? static_cast<double>(quota) / static_cast<double>(period) : 0;
-}
-
-std::string format_bytes(int64_t bytes) {
-  constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  // 999.5 would print as 1e+03 with three digits.
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  return fmt::format("{:.3g} {}", value, kUnits[unit]);
 }
 
 Machine read_machine() {

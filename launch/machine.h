@@ -36,7 +36,4 @@ std::string_view bracketed(std::string_view choices);
 // Cores' worth of time of a cgroup-2 cpu.max ("200000 100000" -> 2); 0 for "max" or damaged text.
 double parse_cpu_quota(std::string_view cpu_max);
 
-// "1.5 GiB": binary units, three significant digits at most. Negative counts are not expected.
-std::string format_bytes(int64_t bytes);
-
 }  // namespace weft

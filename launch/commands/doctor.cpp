@@ -12,6 +12,7 @@
 
 #include "launch/commands/commands.h"
 #include "launch/commands/doctor_libraries.h"
+#include "launch/format_numbers.h"
 #include "launch/machine.h"
 #include "launch/version.h"
 

@@ -38,14 +38,6 @@ TEST(Machine, ReadsACpuQuota) {
   EXPECT_EQ(parse_cpu_quota("100000 0"), 0);
 }
 
-TEST(Machine, WritesBytesWithAUnit) {
-  EXPECT_EQ(format_bytes(0), "0 B");
-  EXPECT_EQ(format_bytes(999), "999 B");
-  EXPECT_EQ(format_bytes(1000), "0.977 KiB");
-  EXPECT_EQ(format_bytes(1536), "1.5 KiB");
-  EXPECT_EQ(format_bytes(int64_t{3} << 40), "3 TiB");
-}
-
 TEST(Machine, ReadsThisOne) {
   const Machine machine = read_machine();
   EXPECT_GE(machine.cores, 1);

@@ -1,0 +1,140 @@
+#include "launch/progress.h"
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "launch/format_numbers.h"
+
+namespace weft {
+namespace {
+
+// Returns to the first column and erases what the line showed before.
+constexpr const char* kRewrite = "\r\x1b[K";
+
+}  // namespace
+
+std::string step_line(const StepReport& report) {
+  const std::string steps = fmt::format("{}", report.steps);
+  std::string line =
+      fmt::format("step {:>{}}/{}  loss {:.4f}", report.step, steps.size(), steps, report.loss);
+  if (report.validation_loss) line += fmt::format("  val {:.4f}", *report.validation_loss);
+  line += fmt::format("  lr {:.1e}  norm {:.2f}  {} tok/s", report.learning_rate,
+                      report.gradient_norm, format_count(report.tokens_per_second));
+  if (report.peak_share) line += fmt::format("  {:.0f}% of peak", *report.peak_share * 100);
+  if (report.seconds_left) line += "  ETA " + format_duration(*report.seconds_left);
+  return line;
+}
+
+std::string_view fit(std::string_view line, int columns) {
+  return line.substr(0, static_cast<size_t>(std::max(columns, 0)));
+}
+
+void LiveLine::show(const StepReport& report) {
+  const std::string line = step_line(report);
+  if (terminal_.live) {
+    // The last column is left free: some terminals wrap as soon as it is written.
+    shown_ = fit(line, terminal_.columns - 1);
+    fmt::print(stream_, "{}{}", kRewrite, shown_);
+    std::fflush(stream_);
+    return;
+  }
+  const bool due = interval_ > 0 && report.step % interval_ == 0;
+  if (due || report.step == 1 || report.step == report.steps) print(line);
+}
+
+void LiveLine::print(std::string_view line) {
+  if (shown_.empty()) {
+    fmt::print(stream_, "{}\n", line);
+  } else {
+    fmt::print(stream_, "{}{}\n{}", kRewrite, line, shown_);
+  }
+  std::fflush(stream_);
+}
+
+void LiveLine::finish() {
+  if (shown_.empty()) return;
+  fmt::print(stream_, "\n");
+  std::fflush(stream_);
+  shown_.clear();
+}
+
+std::string bar_line(const WorkReport& report, int columns) {
+  constexpr int kWidest = 30, kNarrowest = 5;
+  const double rate = report.seconds > 0 ? static_cast<double>(report.done) / report.seconds : 0;
+  const std::string speed = format_bytes(static_cast<int64_t>(rate)) + "/s";
+  if (report.total <= 0) {
+    return std::string(
+        fit(fmt::format("{}  {}  {}", report.label, format_bytes(report.done), speed), columns));
+  }
+  const double share =
+      std::clamp(static_cast<double>(report.done) / static_cast<double>(report.total), 0.0, 1.0);
+  std::string numbers = fmt::format("{:3.0f}%  {} of {}  {}", share * 100,
+                                    format_bytes(report.done), format_bytes(report.total), speed);
+  if (rate > 0) {
+    const auto left = static_cast<double>(std::max<int64_t>(report.total - report.done, 0));
+    numbers += "  ETA " + format_duration(left / rate);
+  }
+  const int room = columns - static_cast<int>(report.label.size() + numbers.size()) - 5;
+  if (room < kNarrowest) {
+    return std::string(fit(fmt::format("{}  {}", report.label, numbers), columns));
+  }
+  const int width = std::min(room, kWidest);
+  const int filled = static_cast<int>(share * width);
+  return fmt::format("{} [{:#<{}}{:.<{}}]  {}", report.label, "", filled, "", width - filled,
+                     numbers);
+}
+
+std::string done_line(const WorkReport& report) {
+  std::string line = fmt::format("{}: {} in {}", report.label, format_bytes(report.done),
+                                 format_duration(report.seconds));
+  if (report.seconds > 0) {
+    const double rate = static_cast<double>(report.done) / report.seconds;
+    line += fmt::format(" ({}/s)", format_bytes(static_cast<int64_t>(rate)));
+  }
+  return line;
+}
+
+ProgressBar::ProgressBar(std::FILE* stream, Terminal terminal, std::string label,
+                         int64_t total_bytes, Clock clock)
+    : stream_(stream),
+      terminal_(terminal),
+      label_(std::move(label)),
+      total_(total_bytes),
+      clock_(std::move(clock)),
+      start_(clock_()),
+      shown_at_(start_) {}
+
+double ProgressBar::steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+WorkReport ProgressBar::report(double now) const { return {label_, done_, total_, now - start_}; }
+
+void ProgressBar::advance(int64_t bytes) {
+  constexpr double kLiveInterval = 0.1, kPlainInterval = 10;
+  const std::lock_guard lock(mutex_);
+  done_ += bytes;
+  const double now = clock_();
+  if (finished_ || now - shown_at_ < (terminal_.live ? kLiveInterval : kPlainInterval)) return;
+  shown_at_ = now;
+  const std::string line = bar_line(report(now), terminal_.columns - 1);
+  if (terminal_.live) {
+    fmt::print(stream_, "{}{}", kRewrite, line);
+  } else {
+    fmt::print(stream_, "{}\n", line);
+  }
+  std::fflush(stream_);
+}
+
+void ProgressBar::finish() {
+  const std::lock_guard lock(mutex_);
+  if (finished_) return;
+  finished_ = true;
+  fmt::print(stream_, "{}{}\n", terminal_.live ? kRewrite : "", done_line(report(clock_())));
+  std::fflush(stream_);
+}
+
+}  // namespace weft

@@ -1,0 +1,113 @@
+// Progress that a person can follow: a line per training step that is rewritten in place, and a bar
+// for long work. Where nobody watches (a file, a pipe, a batch job) plain lines at an interval.
+//
+//   LiveLine line(stdout, find_terminal(1), config.train.log_interval);   // on rank 0 only
+//   line.show(report);                                                    // after every step
+//   line.print("saved runs/a/checkpoints/step-1000");                     // a line that stays
+//
+//   ProgressBar bar(stderr, find_terminal(2), "encode", total_bytes);
+//   bar.advance(block.size());
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "launch/terminal.h"
+
+namespace weft {
+
+// What is known after a training step. An absent value is left out of the line.
+struct StepReport {
+  int64_t step = 0;  // steps done, counting this one
+  int64_t steps = 0;
+  double loss = 0;  // nats per token
+  std::optional<double> validation_loss;
+  double learning_rate = 0;
+  double gradient_norm = 0;
+  double tokens_per_second = 0;      // of all ranks together
+  std::optional<double> peak_share;  // of the measured peak, 0 to 1
+  std::optional<double> seconds_left;
+};
+
+// "step   120/2000  loss 2.3457  val 2.4012  lr 9.9e-04  norm 0.92  12.3k tok/s  61% of peak
+// ETA 1m20s", on one line. Numbers keep their width from step to step as far as they can.
+std::string step_line(const StepReport& report);
+
+// At most `columns` columns of an ASCII line: a live line that wraps can no longer be rewritten.
+std::string_view fit(std::string_view line, int columns);
+
+// The line of the training loop. Not thread-safe. The stream must outlive it; ends a live line with
+// a newline when destroyed.
+class LiveLine {
+ public:
+  // Off a terminal, prints the steps that are multiples of `interval`, the first and the last one.
+  LiveLine(std::FILE* stream, Terminal terminal, int64_t interval)
+      : stream_(stream), terminal_(terminal), interval_(interval) {}
+  ~LiveLine() { finish(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+
+  void show(const StepReport& report);
+  // Prints a line that stays, above the live one; without a newline at its end.
+  void print(std::string_view line);
+  // Ends the live line; a later show starts a new one.
+  void finish();
+
+ private:
+  std::FILE* stream_;
+  Terminal terminal_;
+  int64_t interval_;
+  std::string shown_;  // the live line on the screen; empty when there is none
+};
+
+// Work of a known size in bytes, under way for `seconds`.
+struct WorkReport {
+  std::string_view label;
+  int64_t done = 0;
+  int64_t total = 0;  // 0 when unknown
+  double seconds = 0;
+};
+
+// "encode [#########.........]  52%  1.2 GiB of 2.3 GiB  118 MiB/s  ETA 9s" in at most `columns`.
+std::string bar_line(const WorkReport& report, int columns);
+// "encode: 2.3 GiB in 20s (118 MiB/s)": the line that stays when the work is done.
+std::string done_line(const WorkReport& report);
+
+// A bar on a terminal, at most ten times a second; elsewhere a plain line every ten seconds. Prints
+// done_line when finished or destroyed. Thread-safe. The stream must outlive it.
+class ProgressBar {
+ public:
+  using Clock = std::function<double()>;  // seconds, never going back
+
+  ProgressBar(std::FILE* stream, Terminal terminal, std::string label, int64_t total_bytes,
+              Clock clock = steady_seconds);
+  ~ProgressBar() { finish(); }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void advance(int64_t bytes);
+  void finish();
+
+  static double steady_seconds();
+
+ private:
+  WorkReport report(double now) const;
+
+  std::mutex mutex_;
+  std::FILE* stream_;
+  Terminal terminal_;
+  std::string label_;
+  int64_t total_;
+  Clock clock_;
+  double start_;
+  double shown_at_;
+  int64_t done_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace weft

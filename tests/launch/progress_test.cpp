@@ -1,0 +1,136 @@
+#include "launch/progress.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+namespace weft {
+namespace {
+
+constexpr Terminal kPlain{false, 80};
+constexpr Terminal kLive{true, 200};
+
+// What `write` prints to the stream it is given.
+std::string printed(const std::function<void(std::FILE*)>& write) {
+  char* text = nullptr;
+  size_t size = 0;
+  std::FILE* stream = open_memstream(&text, &size);
+  write(stream);
+  std::fclose(stream);
+  std::string result(text, size);
+  std::free(text);
+  return result;
+}
+
+StepReport report(int64_t step) {
+  StepReport result;
+  result.step = step;
+  result.steps = 2000;
+  result.loss = 2.34567;
+  result.learning_rate = 9.9e-4;
+  result.gradient_norm = 0.916;
+  result.tokens_per_second = 12345;
+  return result;
+}
+
+TEST(StepLine, ShowsWhatIsKnown) {
+  StepReport full = report(120);
+  EXPECT_EQ(step_line(full), "step  120/2000  loss 2.3457  lr 9.9e-04  norm 0.92  12.3k tok/s");
+  full.validation_loss = 2.4012;
+  full.peak_share = 0.614;
+  full.seconds_left = 80;
+  EXPECT_EQ(step_line(full),
+            "step  120/2000  loss 2.3457  val 2.4012  lr 9.9e-04  norm 0.92  12.3k tok/s  "
+            "61% of peak  ETA 1m20s");
+}
+
+TEST(LiveLine, RewritesOneLineOnATerminal) {
+  const std::string text = printed([](std::FILE* stream) {
+    LiveLine line(stream, Terminal{true, 16}, 1);
+    line.show(report(1));
+    line.show(report(2));
+  });
+  EXPECT_EQ(text, "\r\x1b[Kstep    1/2000 \r\x1b[Kstep    2/2000 \n");
+}
+
+TEST(LiveLine, KeepsPrintedLinesAboveTheLiveOne) {
+  const std::string text = printed([](std::FILE* stream) {
+    LiveLine line(stream, Terminal{true, 12}, 1);
+    line.print("before");
+    line.show(report(1));
+    line.print("saved");
+    line.finish();
+    line.print("after");
+  });
+  EXPECT_EQ(text, "before\n\r\x1b[Kstep    1/2\r\x1b[Ksaved\nstep    1/2\nafter\n");
+}
+
+TEST(LiveLine, PrintsPlainLinesAtTheIntervalElsewhere) {
+  const std::string text = printed([](std::FILE* stream) {
+    LiveLine line(stream, kPlain, 800);
+    for (int64_t step = 1; step <= 2000; ++step) line.show(report(step));
+  });
+  std::string expected;
+  for (int64_t step : {1, 800, 1600, 2000}) expected += step_line(report(step)) + "\n";
+  EXPECT_EQ(text, expected);
+}
+
+TEST(BarLine, FillsWithTheShareDone) {
+  const WorkReport half{"encode", 512, 1024, 2};
+  EXPECT_EQ(bar_line(half, 120),
+            "encode [###############...............]   50%  512 B of 1 KiB  256 B/s  ETA 2s");
+  const WorkReport none{"encode", 0, 1024, 0};
+  EXPECT_EQ(bar_line(none, 120),
+            "encode [..............................]    0%  0 B of 1 KiB  0 B/s");
+}
+
+TEST(BarLine, NeverExceedsTheWindow) {
+  const WorkReport work{"encode", 512, 1024, 2};
+  for (int columns = 0; columns < 100; ++columns) {
+    EXPECT_LE(bar_line(work, columns).size(), static_cast<size_t>(columns));
+  }
+  EXPECT_EQ(bar_line(work, 60), "encode [######......]   50%  512 B of 1 KiB  256 B/s  ETA 2s");
+  EXPECT_EQ(bar_line(work, 50), "encode   50%  512 B of 1 KiB  256 B/s  ETA 2s");
+}
+
+TEST(BarLine, CopesWithMoreThanTheTotalAndWithNoTotal) {
+  EXPECT_EQ(bar_line({"read", 30, 20, 1}, 50),
+            "read [#######]  100%  30 B of 20 B  30 B/s  ETA 0s");
+  EXPECT_EQ(bar_line({"read", 2048, 0, 1}, 80), "read  2 KiB  2 KiB/s");
+}
+
+TEST(ProgressBar, DrawsAtMostTenTimesASecond) {
+  double now = 100;
+  const std::string text = printed([&](std::FILE* stream) {
+    ProgressBar bar(stream, kLive, "work", 1000, [&] { return now; });
+    for (int i = 0; i < 1000; ++i) {
+      now += 1.0 / 1024;
+      bar.advance(1);
+    }
+    bar.finish();
+    bar.finish();
+  });
+  const auto lines = static_cast<int>(std::count(text.begin(), text.end(), '\r'));
+  EXPECT_GE(lines, 9);
+  EXPECT_LE(lines, 11);
+  EXPECT_TRUE(text.ends_with("\r\x1b[Kwork: 0.977 KiB in 1s (1 KiB/s)\n")) << text;
+}
+
+TEST(ProgressBar, IsQuietOffATerminal) {
+  double now = 0;
+  const std::string text = printed([&](std::FILE* stream) {
+    ProgressBar bar(stream, kPlain, "work", 100, [&] { return now; });
+    for (int i = 0; i < 25; ++i) {
+      now += 1;
+      bar.advance(4);
+    }
+  });
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3) << text;
+  EXPECT_EQ(text.find('\r'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace weft
