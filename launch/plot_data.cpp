@@ -63,13 +63,20 @@ std::vector<Point> thin(std::span<const Point> points, int most) {
 std::vector<Point> smooth(std::span<const Point> points, double half_life) {
   WEFT_CHECK(half_life > 0, "a half life of {} points", half_life);
   const double keep = std::exp2(-1 / half_life);
-  std::vector<Point> result;
+  std::vector<Point> result(points.begin(), points.end());
+  std::vector<double> weights(points.size(), 1.0);
+  // Each sweep adds the points on one side; the point itself is there from the start.
+  const auto add = [&](size_t i, double& sum, double& weight) {
+    result[i].y += sum;
+    weights[i] += weight;
+    sum = keep * (sum + points[i].y);
+    weight = keep * (weight + 1);
+  };
   double sum = 0, weight = 0;
-  for (const Point& point : points) {
-    sum = keep * sum + point.y;
-    weight = keep * weight + 1;
-    result.push_back({point.x, sum / weight});
-  }
+  for (size_t i = 0; i < points.size(); ++i) add(i, sum, weight);
+  sum = weight = 0;
+  for (size_t i = points.size(); i-- > 0;) add(i, sum, weight);
+  for (size_t i = 0; i < points.size(); ++i) result[i].y /= weights[i];
   return result;
 }
 

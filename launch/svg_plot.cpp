@@ -149,7 +149,7 @@ void draw_series(Sink out, const Frame& frame, size_t color, const PlotSeries& s
   if (series.points.empty()) return;
   const std::string name = fmt::format("s{}", color);
   if (series.noisy) {
-    constexpr double kHalfLifeShare = 0.01;
+    constexpr double kHalfLifeShare = 0.005;
     const double half_life =
         std::max(1.0, static_cast<double>(series.points.size()) * kHalfLifeShare);
     draw_line(out, frame, "raw " + name, series.points);

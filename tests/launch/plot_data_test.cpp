@@ -62,15 +62,20 @@ TEST(Thin, TakesMeansOfNeighbours) {
   EXPECT_DOUBLE_EQ(thinned[9].y, 2 * 949.5);
 }
 
-TEST(Smooth, StartsAtTheFirstValueAndHalvesAJumpInAHalfLife) {
-  std::vector<Point> points = {{0, 10}};
-  for (int i = 1; i <= 100; ++i) points.push_back({i * 1.0, 10});
-  for (int i = 101; i <= 104; ++i) points.push_back({i * 1.0, 0});
-  const std::vector<Point> smoothed = smooth(points, 4);
-  EXPECT_DOUBLE_EQ(smoothed[0].y, 10);
-  EXPECT_NEAR(smoothed[100].y, 10, 1e-9);
-  EXPECT_NEAR(smoothed[104].y, 5, 1e-6);
+TEST(Smooth, WeighsNeighboursByHalfPerHalfLife) {
+  const std::vector<Point> smoothed = smooth(std::vector<Point>{{0, 0}, {1, 4}, {2, 0}}, 1);
+  ASSERT_EQ(smoothed.size(), 3U);
+  EXPECT_DOUBLE_EQ(smoothed[0].y, 2.0 / 1.75);
+  EXPECT_DOUBLE_EQ(smoothed[1].y, 4.0 / 2.0);
+  EXPECT_DOUBLE_EQ(smoothed[2].y, 2.0 / 1.75);
   EXPECT_THAT(smooth({}, 4), IsEmpty());
+}
+
+TEST(Smooth, DoesNotLagBehindASlope) {
+  std::vector<Point> points;
+  for (int i = 0; i <= 400; ++i) points.push_back({i * 1.0, 1000.0 - i});
+  const std::vector<Point> smoothed = smooth(points, 4);
+  for (size_t i = 150; i <= 250; ++i) EXPECT_NEAR(smoothed[i].y, points[i].y, 1e-6);
 }
 
 }  // namespace
