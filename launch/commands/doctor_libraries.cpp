@@ -24,10 +24,13 @@ int thread_level_index(int level) {
   return level == MPI_THREAD_FUNNELED ? 1 : 0;
 }
 
-// What the child does. It talks to nobody: no launcher, no network, no output.
+// What the child does. Without a launcher it talks to nobody; with one, to the other ranks, in the
+// ways that the launcher was told.
 [[noreturn]] void start_mpi_and_report(int pipe_out) {
-  setenv("OMPI_MCA_btl", "self", 1);
-  setenv("OMPI_MCA_oob_tcp_if_include", "lo", 1);
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) {
+    setenv("OMPI_MCA_btl", "self", 1);
+    setenv("OMPI_MCA_oob_tcp_if_include", "lo", 1);
+  }
   if (std::freopen("/dev/null", "w", stdout) == nullptr ||
       std::freopen("/dev/null", "w", stderr) == nullptr) {
     _exit(1);
