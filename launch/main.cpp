@@ -22,6 +22,7 @@ namespace {
 using AddCommand = void (*)(CLI::App& root, int& exit_code);
 
 constexpr AddCommand kCommands[] = {
+    weft::add_config_command,
     weft::add_doctor_command,
 };
 

@@ -12,6 +12,7 @@ class App;
 
 namespace weft {
 
+void add_config_command(CLI::App& root, int& exit_code);
 void add_doctor_command(CLI::App& root, int& exit_code);
 
 }  // namespace weft

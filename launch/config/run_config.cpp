@@ -45,9 +45,10 @@ void CpuConfig::fields(FieldList& list) {
 }
 
 void OutputConfig::fields(FieldList& list) {
-  list.key("directory", directory, TextRule::path,
-           "Where run directories are made: metrics, effective config and checkpoints of a run lie "
-           "in <directory>/<name>.");
+  list.key(
+      "directory", directory, TextRule::path,
+      "Where run directories are made: metrics, effective config and checkpoints of a run lie in "
+      "directory/name.");
 }
 
 void RunConfig::fields(FieldList& list) {

@@ -1,0 +1,54 @@
+// weft config: show, explain and document configurations.
+#include <fmt/core.h>
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launch/commands/commands.h"
+#include "launch/config/help.h"
+#include "launch/config/load.h"
+
+namespace weft {
+
+namespace {
+
+void add_show(CLI::App& config) {
+  struct Options {
+    std::string file;
+    std::vector<std::string> sets;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* show =
+      config.add_subcommand("show", "Check a configuration and print every key with its value");
+  show->add_option("FILE", options->file, "A YAML file")->required();
+  show->add_option("--set", options->sets, "KEY=VALUE, over the value of the file; repeatable")
+      ->allow_extra_args(false);
+  show->callback(
+      [options] { fmt::print("{}", to_yaml(load_config(options->file, options->sets))); });
+}
+
+void add_help(CLI::App& config) {
+  const auto key = std::make_shared<std::string>();
+  CLI::App* help = config.add_subcommand("help", "Explain all keys, one group or one key");
+  const CLI::Option* option = help->add_option("KEY", *key, "train, train.steps, ...");
+  help->callback([key, option] {
+    const bool all = option->count() == 0;
+    fmt::print("{}", config_help(all ? std::nullopt : std::optional<std::string>(*key)));
+  });
+}
+
+}  // namespace
+
+void add_config_command(CLI::App& root, int&) {
+  CLI::App* config = root.add_subcommand("config", "Show, explain and check configurations");
+  config->require_subcommand(1);
+  add_show(*config);
+  add_help(*config);
+  config->add_subcommand("docs", "Print docs/config.md")->callback([] {
+    fmt::print("{}", config_docs());
+  });
+}
+
+}  // namespace weft

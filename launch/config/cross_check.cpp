@@ -1,0 +1,163 @@
+#include "launch/config/cross_check.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace weft {
+
+namespace {
+
+using Violations = std::vector<Violation>;
+
+// "4 or 8": the divisors of `number` nearest to `wanted`, which is none.
+std::string nearest_divisors(int64_t number, int64_t wanted) {
+  std::vector<int64_t> found;
+  for (int64_t below = std::min(wanted, number); below >= 1 && found.empty(); --below) {
+    if (number % below == 0) found.push_back(below);
+  }
+  for (int64_t above = wanted + 1; above <= number && found.size() < 2; ++above) {
+    if (number % above == 0) found.push_back(above);
+  }
+  return fmt::format("{}", fmt::join(found, " or "));
+}
+
+// "8 or 12": the multiples of `unit` nearest to `wanted`, which is none.
+std::string nearest_multiples(int64_t unit, int64_t wanted) {
+  const int64_t below = wanted / unit * unit;
+  return below == 0 ? fmt::format("{}", unit) : fmt::format("{} or {}", below, below + unit);
+}
+
+void check_model(const GptConfig& model, Violations& out) {
+  if (model.width % model.heads != 0) {
+    out.push_back({{"model.heads", "model.width"},
+                   fmt::format("{} heads do not divide width {} evenly; try heads {}", model.heads,
+                               model.width, nearest_divisors(model.width, model.heads))});
+  }
+  if (model.position == GptConfig::Position::sinusoidal && model.width % 2 != 0) {
+    out.push_back({{"model.width", "model.position"},
+                   fmt::format("sinusoidal positions need an even width, not {}; try {} or {}",
+                               model.width, model.width - 1, model.width + 1)});
+  }
+}
+
+void check_lengths(const RunConfig& config, Violations& out) {
+  const int64_t length = config.sequence_length();
+  if (length > config.model.context_length) {
+    out.push_back({{"train.sequence_length", "model.context_length"},
+                   fmt::format("{} tokens are more than model.context_length {}; try {} or auto",
+                               length, config.model.context_length, config.model.context_length)});
+  }
+  if (config.data.stride && config.data.order == DataConfig::Order::documents) {
+    out.push_back({{"data.stride", "data.order"},
+                   "has no meaning with data.order documents; try auto, or data.order windows"});
+  }
+  constexpr double kMostTokens = 9e18;  // what 63 bits can count
+  const double tokens = static_cast<double>(config.train.steps) *
+                        static_cast<double>(config.train.batch_size) * static_cast<double>(length);
+  if (tokens > kMostTokens) {
+    out.push_back({{"train.steps", "train.batch_size", "train.sequence_length"},
+                   fmt::format("{} steps of {} sequences of {} tokens are more than 9e18 tokens; "
+                               "try fewer steps",
+                               config.train.steps, config.train.batch_size, length)});
+  }
+}
+
+void check_schedule(const RunConfig& config, Violations& out) {
+  using Kind = ScheduleConfig::Kind;
+  const ScheduleConfig& schedule = config.schedule;
+  const int64_t end = schedule.end_step(config.train.steps);
+  const char* end_key = schedule.decay_steps ? "schedule.decay_steps" : "train.steps";
+  if (schedule.kind != Kind::constant && schedule.min_lr > schedule.peak_lr) {
+    out.push_back({{"schedule.min_lr", "schedule.peak_lr"},
+                   fmt::format("{} is above schedule.peak_lr {}; try {} (a tenth of it)",
+                               schedule.min_lr, schedule.peak_lr, schedule.peak_lr / 10)});
+  }
+  if (schedule.warmup_steps > end) {
+    out.push_back({{"schedule.warmup_steps", end_key},
+                   fmt::format("{} warm-up steps are more than {} {}; try at most {}",
+                               schedule.warmup_steps, end_key, end, end)});
+  } else if (schedule.kind == Kind::wsd) {
+    const double longest = static_cast<double>(end - schedule.warmup_steps);
+    if (schedule.wsd_decay_fraction * static_cast<double>(end) > longest) {
+      out.push_back({{"schedule.wsd_decay_fraction", "schedule.warmup_steps", end_key},
+                     fmt::format("the last {} of {} steps begin before {} warm-up steps are over; "
+                                 "try at most {:.3g}",
+                                 schedule.wsd_decay_fraction, end, schedule.warmup_steps,
+                                 longest / static_cast<double>(end))});
+    }
+  }
+}
+
+// The data-parallel size if it can be known; nullopt after a violation too.
+std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t> world_size,
+                                  Violations& out) {
+  const std::pair<const char*, int64_t> axes[] = {
+      {"mesh.tp", mesh.tp}, {"mesh.pp", mesh.pp}, {"mesh.cp", mesh.cp}};
+  const size_t before = out.size();
+  for (const auto& [key, size] : axes) {
+    if (size > 1) {
+      out.push_back(
+          {{key}, fmt::format("{} ranks on this axis cannot be trained yet; try 1", size)});
+    }
+  }
+  if (out.size() > before) return std::nullopt;
+  if (!world_size) return mesh.dp;
+  const int64_t model_ranks = mesh.tp * mesh.pp * mesh.cp;
+  if (!mesh.dp && *world_size % model_ranks == 0) return *world_size / model_ranks;
+  if (mesh.dp && *mesh.dp * model_ranks == *world_size) return mesh.dp;
+  out.push_back(
+      {{"mesh.dp", "mesh.tp", "mesh.pp", "mesh.cp"},
+       mesh.dp ? fmt::format("dp {} * tp {} * pp {} * cp {} is {}, but {} ranks were started; try "
+                             "mesh.dp auto, or start {} ranks",
+                             *mesh.dp, mesh.tp, mesh.pp, mesh.cp, *mesh.dp * model_ranks,
+                             *world_size, *mesh.dp * model_ranks)
+               : fmt::format("tp {} * pp {} * cp {} does not divide the {} ranks that were "
+                             "started; try {} ranks",
+                             mesh.tp, mesh.pp, mesh.cp, *world_size,
+                             nearest_multiples(model_ranks, *world_size))});
+  return std::nullopt;
+}
+
+void check_batch(const TrainConfig& train, std::optional<int64_t> data_ranks, Violations& out) {
+  const int64_t ranks = data_ranks.value_or(1);
+  const int64_t micro = train.micro_batch_size.value_or(1);
+  if (train.batch_size % (micro * ranks) == 0) return;
+  std::string unit = fmt::format("{} data-parallel ranks", ranks);
+  if (train.micro_batch_size) {
+    unit = fmt::format("micro_batch_size {}", micro);
+    if (data_ranks) unit += fmt::format(" * {} data-parallel ranks = {}", ranks, micro * ranks);
+  }
+  out.push_back({{"train.batch_size", "train.micro_batch_size", "mesh.dp"},
+                 fmt::format("{} is not a multiple of {}; try {}", train.batch_size, unit,
+                             nearest_multiples(micro * ranks, train.batch_size))});
+}
+
+void check_data(const RunConfig& config, Violations& out) {
+  if (config.data.train.empty()) {
+    out.push_back(
+        {{"data.train"}, "names no data; give a list of what `weft prepare` has written"});
+  }
+  if (config.data.validation.empty() && config.train.eval_interval > 0) {
+    out.push_back({{"data.validation", "train.eval_interval"},
+                   fmt::format("names no data to evaluate on every {} steps; name some, or set "
+                               "train.eval_interval to 0",
+                               config.train.eval_interval)});
+  }
+}
+
+}  // namespace
+
+Violations cross_check(const RunConfig& config, std::optional<int64_t> world_size) {
+  Violations violations;
+  check_model(config.model, violations);
+  check_lengths(config, violations);
+  check_schedule(config, violations);
+  const std::optional<int64_t> data_ranks = check_mesh(config.mesh, world_size, violations);
+  check_batch(config.train, data_ranks, violations);
+  if (world_size) check_data(config, violations);
+  return violations;
+}
+
+}  // namespace weft

@@ -1,0 +1,32 @@
+// Reading a run's YAML file: includes, overrides, every violation at once.
+//
+// A file may name others in its top-level key `include` (a path or a list of paths, relative to
+// the file): their values come first, later files over earlier ones, then the file's own. A list
+// replaces a list as a whole. Overrides ("train.steps=100") come last, later over earlier. A value
+// that is overridden is checked nevertheless.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "launch/config/run_config.h"
+
+namespace weft {
+
+// Reads and checks a configuration. With `world_size`, the number of ranks about to train it, also
+// checks what only a run needs: ranks against the mesh and the batch, and that data is named.
+// Throws Error{config} with one line per violation, each "FILE:LINE:COLUMN: KEY: what is wrong".
+RunConfig load_config(const std::string& path, std::span<const std::string> sets = {},
+                      std::optional<int64_t> world_size = std::nullopt);
+
+// The effective configuration: YAML with every key, which load_config reads back to the same
+// values.
+std::string to_yaml(const RunConfig&);
+
+// 32 hexadecimal digits that change when the value of any key changes: XXH3-128 of the lines
+// "key: value" of all keys.
+std::string config_digest(const RunConfig&);
+
+}  // namespace weft

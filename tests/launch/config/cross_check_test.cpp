@@ -1,0 +1,126 @@
+#include "launch/config/cross_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace weft {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A configuration without a violation on any number of ranks up to 4.
+RunConfig legal_config() {
+  RunConfig config;
+  config.data.train = {"train"};
+  config.data.validation = {"validation"};
+  config.train.batch_size = 12;
+  return config;
+}
+
+struct Case {
+  const char* name;
+  std::function<void(RunConfig&)> spoil;
+  int64_t world_size;
+  const char* key;      // the key to change first
+  const char* message;  // a part of the message
+};
+
+void PrintTo(const Case& test, std::ostream* out) { *out << test.name; }
+
+class CrossCheck : public ::testing::TestWithParam<Case> {};
+
+TEST(CrossCheckOf, ALegalConfigurationFindsNothing) {
+  for (const int64_t world_size : {1, 2, 3, 4}) {
+    EXPECT_TRUE(cross_check(legal_config(), world_size).empty());
+  }
+  EXPECT_TRUE(cross_check(RunConfig(), std::nullopt).empty());
+}
+
+TEST_P(CrossCheck, NamesTheKeyTheNumbersAndAFix) {
+  RunConfig config = legal_config();
+  GetParam().spoil(config);
+  const std::vector<Violation> violations = cross_check(config, GetParam().world_size);
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].keys.at(0), GetParam().key);
+  EXPECT_THAT(violations[0].message, HasSubstr(GetParam().message));
+}
+
+const Case kCases[] = {
+    {"Heads", [](RunConfig& c) { c.model.heads = 5; }, 1, "model.heads",
+     "5 heads do not divide width 768 evenly; try heads 4 or 6"},
+    {"MoreHeadsThanWidth",
+     [](RunConfig& c) {
+       c.model.heads = 12;
+       c.model.width = 8;
+     },
+     1, "model.heads", "try heads 8"},
+    {"OddSinusoidal",
+     [](RunConfig& c) {
+       c.model.position = GptConfig::Position::sinusoidal;
+       c.model.width = 7;
+       c.model.heads = 1;
+     },
+     1, "model.width", "need an even width, not 7; try 6 or 8"},
+    {"LongSequence", [](RunConfig& c) { c.train.sequence_length = 2000; }, 1,
+     "train.sequence_length", "2000 tokens are more than model.context_length 1024; try 1024"},
+    {"StrideOfDocuments",
+     [](RunConfig& c) {
+       c.data.order = DataConfig::Order::documents;
+       c.data.stride = 4;
+     },
+     1, "data.stride", "has no meaning with data.order documents"},
+    {"TooManyTokens",
+     [](RunConfig& c) {
+       c.train.steps = 1'000'000'000;
+       c.train.batch_size = 12'000'000;
+     },
+     1, "train.steps", "more than 9e18 tokens"},
+    {"MinAbovePeak", [](RunConfig& c) { c.schedule.min_lr = 1e-3; }, 1, "schedule.min_lr",
+     "0.001 is above schedule.peak_lr 0.0006"},
+    {"LongWarmup", [](RunConfig& c) { c.schedule.warmup_steps = 1001; }, 1, "schedule.warmup_steps",
+     "1001 warm-up steps are more than train.steps 1000; try at most 1000"},
+    {"WarmupPastDecay", [](RunConfig& c) { c.schedule.decay_steps = 99; }, 1,
+     "schedule.warmup_steps", "more than schedule.decay_steps 99; try at most 99"},
+    {"WsdWithoutStable",
+     [](RunConfig& c) {
+       c.schedule.kind = ScheduleConfig::Kind::wsd;
+       c.schedule.wsd_decay_fraction = 0.95;
+     },
+     1, "schedule.wsd_decay_fraction", "try at most 0.9"},
+    {"TensorParallel", [](RunConfig& c) { c.mesh.tp = 2; }, 2, "mesh.tp",
+     "2 ranks on this axis cannot be trained yet; try 1"},
+    {"MeshOfAnotherWorld", [](RunConfig& c) { c.mesh.dp = 2; }, 4, "mesh.dp",
+     "dp 2 * tp 1 * pp 1 * cp 1 is 2, but 4 ranks were started; try mesh.dp auto, or start 2 "
+     "ranks"},
+    {"BatchOverRanks", [](RunConfig& c) { c.train.batch_size = 10; }, 4, "train.batch_size",
+     "10 is not a multiple of 4 data-parallel ranks; try 8 or 12"},
+    {"BatchSmallerThanRanks", [](RunConfig& c) { c.train.batch_size = 2; }, 4, "train.batch_size",
+     "try 4"},
+    {"BatchOverMicroBatches", [](RunConfig& c) { c.train.micro_batch_size = 4; }, 2,
+     "train.batch_size",
+     "12 is not a multiple of micro_batch_size 4 * 2 data-parallel ranks = 8; try 8 or 16"},
+    {"NoTrainingData", [](RunConfig& c) { c.data.train.clear(); }, 1, "data.train",
+     "names no data"},
+    {"NoValidationData", [](RunConfig& c) { c.data.validation.clear(); }, 1, "data.validation",
+     "set train.eval_interval to 0"},
+};
+
+INSTANTIATE_TEST_SUITE_P(Violations, CrossCheck, ::testing::ValuesIn(kCases),
+                         [](const ::testing::TestParamInfo<Case>& test) {
+                           return test.param.name;
+                         });
+
+TEST(CrossCheckOf, ConfigurationsThatLookWrongButAreNot) {
+  RunConfig config = legal_config();
+  config.schedule.kind = ScheduleConfig::Kind::constant;
+  config.schedule.min_lr = 1;
+  config.data.validation.clear();
+  config.train.eval_interval = 0;
+  config.schedule.warmup_steps = config.train.steps;
+  EXPECT_TRUE(cross_check(config, 1).empty());
+}
+
+}  // namespace
+}  // namespace weft
