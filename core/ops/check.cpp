@@ -1,0 +1,225 @@
+#include "core/ops/check.h"
+
+namespace weft {
+namespace {
+
+// t is a matrix of `rows` x `columns` of type `dtype`, leading dims taken together.
+void expect_matrix(const char* op, const char* what, const Tensor& t, int64_t rows, int64_t columns,
+                   DType dtype) {
+  WEFT_CHECK(t.shape().rank() >= 1 && t.shape().rows() == rows && t.shape().back() == columns,
+             "{}: {} is {} where [{}, {}] is needed", op, what, to_string(t), rows, columns);
+  WEFT_CHECK(t.dtype() == dtype, "{}: {} is {} where {} is needed", op, what, to_string(t),
+             name(dtype));
+}
+
+// t has `count` elements of type `dtype`, in any shape.
+void expect_count(const char* op, const char* what, const Tensor& t, int64_t count, DType dtype) {
+  WEFT_CHECK(t.shape().rank() >= 1 && t.elements() == count && t.dtype() == dtype,
+             "{}: {} is {} where {} elements of {} are needed", op, what, to_string(t), count,
+             name(dtype));
+}
+
+void expect_float(const char* op, const char* what, const Tensor& t) {
+  WEFT_CHECK(t.shape().rank() >= 1 && (t.dtype() == DType::f32 || t.dtype() == DType::f64),
+             "{}: {} is {} where f32 or f64 is needed", op, what, to_string(t));
+}
+
+bool present(const Tensor& t) { return t.shape().rank() > 0; }
+
+int64_t packed_width(const AttentionArgs& args) {
+  return (args.heads + 2 * args.kv_heads) * args.head_dim;
+}
+
+void check_attention(const AttentionArgs& args, const Tensor& qkv, const Tensor& out) {
+  WEFT_CHECK(args.heads >= 1 && args.kv_heads >= 1 && args.heads % args.kv_heads == 0 &&
+                 args.head_dim >= 1,
+             "attention: {} heads over {} kv heads of {}", args.heads, args.kv_heads,
+             args.head_dim);
+  WEFT_CHECK(args.dropout >= 0 && args.dropout < 1, "attention: dropout {}", args.dropout);
+  expect_float("attention", "qkv", qkv);
+  WEFT_CHECK(qkv.shape().rank() == 3 && qkv.shape().back() == packed_width(args),
+             "attention: qkv is {} where [B, T, {}] is needed", to_string(qkv), packed_width(args));
+  expect_matrix("attention", "out", out, qkv.shape().rows(), args.heads * args.head_dim,
+                qkv.dtype());
+}
+
+}  // namespace
+
+void check_matmul(const MatmulArgs& args) {
+  expect_float("matmul", "a", args.a);
+  const int64_t m = args.transpose_a ? args.a.shape().back() : args.a.shape().rows();
+  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
+  expect_float("matmul", "b", args.b);
+  const int64_t n = args.transpose_b ? args.b.shape().rows() : args.b.shape().back();
+  const DType dtype = args.a.dtype();
+  expect_matrix("matmul", "b", args.b, args.transpose_b ? n : k, args.transpose_b ? k : n, dtype);
+  expect_matrix("matmul", "c", args.c, m, n, dtype);
+  if (present(args.bias)) expect_count("matmul", "bias", args.bias, n, dtype);
+  if (present(args.pre_activation)) {
+    expect_matrix("matmul", "pre_activation", args.pre_activation, m, n, dtype);
+  }
+  const bool gradient = args.activation_gradient != Activation::none;
+  if (gradient) expect_matrix("matmul", "activation_input", args.activation_input, m, n, dtype);
+  WEFT_CHECK(!args.accumulate || (!present(args.bias) && !present(args.pre_activation) &&
+                                  args.activation == Activation::none && !gradient),
+             "matmul: accumulate leaves no room for an epilogue");
+}
+
+void check_bias_backward(const Tensor& dy, const Tensor& db) {
+  expect_float("bias_backward", "dy", dy);
+  expect_count("bias_backward", "db", db, dy.shape().back(), dy.dtype());
+}
+
+void check_norm_forward(const NormForwardArgs& args) {
+  expect_float("norm_forward", "x", args.x);
+  const int64_t rows = args.x.shape().rows();
+  const int64_t columns = args.x.shape().back();
+  const DType dtype = args.x.dtype();
+  WEFT_CHECK(present(args.residual) == present(args.sum),
+             "norm_forward: residual and sum come together");
+  if (present(args.residual)) {
+    expect_matrix("norm_forward", "residual", args.residual, rows, columns, dtype);
+    expect_matrix("norm_forward", "sum", args.sum, rows, columns, dtype);
+  }
+  expect_count("norm_forward", "weight", args.weight, columns, dtype);
+  if (present(args.bias)) expect_count("norm_forward", "bias", args.bias, columns, dtype);
+  expect_matrix("norm_forward", "y", args.y, rows, columns, dtype);
+  expect_count("norm_forward", "mean", args.mean, rows, dtype);
+  expect_count("norm_forward", "rstd", args.rstd, rows, dtype);
+}
+
+void check_norm_backward(const NormBackwardArgs& args) {
+  expect_float("norm_backward", "x", args.x);
+  const int64_t rows = args.x.shape().rows();
+  const int64_t columns = args.x.shape().back();
+  const DType dtype = args.x.dtype();
+  expect_matrix("norm_backward", "dy", args.dy, rows, columns, dtype);
+  expect_matrix("norm_backward", "dx", args.dx, rows, columns, dtype);
+  expect_count("norm_backward", "weight", args.weight, columns, dtype);
+  expect_count("norm_backward", "mean", args.mean, rows, dtype);
+  expect_count("norm_backward", "rstd", args.rstd, rows, dtype);
+  expect_count("norm_backward", "dweight", args.dweight, columns, dtype);
+  if (present(args.dbias)) expect_count("norm_backward", "dbias", args.dbias, columns, dtype);
+}
+
+void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
+                     int64_t position_begin, const Tensor& rows) {
+  WEFT_CHECK(tokens.shape().rank() == 2 && tokens.dtype() == DType::i32,
+             "embedding: tokens are {} where i32[B, T] is needed", to_string(tokens));
+  expect_float("embedding", "table", table);
+  const int64_t columns = table.shape().back();
+  expect_matrix("embedding", "table", table, table.shape().rows(), columns, table.dtype());
+  expect_matrix("embedding", "rows", rows, tokens.elements(), columns, table.dtype());
+  if (!present(positions)) return;
+  expect_matrix("embedding", "positions", positions, positions.shape().rows(), columns,
+                table.dtype());
+  WEFT_CHECK(
+      position_begin >= 0 && position_begin + tokens.shape().back() <= positions.shape().rows(),
+      "embedding: positions [{}, {}) are not in {}", position_begin,
+      position_begin + tokens.shape().back(), to_string(positions));
+}
+
+void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
+                             const Tensor& lse) {
+  check_attention(args, qkv, out);
+  if (present(lse)) {
+    expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
+  }
+}
+
+void check_attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                              const Tensor& out, const Tensor& lse, const Tensor& dqkv) {
+  check_attention(args, qkv, out);
+  expect_count("attention", "dout", dout, out.elements(), out.dtype());
+  expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
+  expect_count("attention", "dqkv", dqkv, qkv.elements(), qkv.dtype());
+}
+
+void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                            const Tensor& k_cache, const Tensor& v_cache, const Tensor& out) {
+  check_attention(args, qkv, out);
+  WEFT_CHECK(args.dropout == 0, "attention_decode: dropout {} in generation", args.dropout);
+  const int64_t batch = qkv.shape()[0];
+  WEFT_CHECK(k_cache.shape().rank() == 3 && k_cache.shape() == v_cache.shape() &&
+                 k_cache.shape()[0] == batch &&
+                 k_cache.shape().back() == args.kv_heads * args.head_dim &&
+                 k_cache.dtype() == qkv.dtype() && v_cache.dtype() == qkv.dtype(),
+             "attention_decode: caches are {} and {}", to_string(k_cache), to_string(v_cache));
+  WEFT_CHECK(past >= 0 && past + qkv.shape()[1] <= k_cache.shape()[1],
+             "attention_decode: positions [{}, {}) do not fit a cache of {}", past,
+             past + qkv.shape()[1], k_cache.shape()[1]);
+}
+
+void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
+                         const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit) {
+  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum);
+  expect_count("softmax_stats", "target_logit", target_logit, logits.shape().rows(),
+               logits.dtype());
+}
+
+void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
+                              const Tensor& target_logit, const Tensor& loss_sum) {
+  const int64_t rows = targets.elements();
+  expect_float("cross_entropy_loss", "row_max", row_max);
+  expect_count("cross_entropy_loss", "targets", targets, rows, DType::i32);
+  expect_count("cross_entropy_loss", "row_max", row_max, rows, row_max.dtype());
+  expect_count("cross_entropy_loss", "row_sum", row_sum, rows, row_max.dtype());
+  expect_count("cross_entropy_loss", "target_logit", target_logit, rows, row_max.dtype());
+  expect_count("cross_entropy_loss", "loss_sum", loss_sum, 1, DType::f64);
+}
+
+void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,
+                                  const Tensor& row_max, const Tensor& row_sum) {
+  expect_float("cross_entropy", "logits", logits);
+  const int64_t rows = logits.shape().rows();
+  WEFT_CHECK(valid >= 0 && valid <= logits.shape().back(), "cross_entropy: {} valid columns of {}",
+             valid, to_string(logits));
+  expect_count("cross_entropy", "targets", targets, rows, DType::i32);
+  expect_count("cross_entropy", "row_max", row_max, rows, logits.dtype());
+  expect_count("cross_entropy", "row_sum", row_sum, rows, logits.dtype());
+}
+
+void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y) {
+  expect_float("dropout", "x", x);
+  expect_count("dropout", "y", y, x.elements(), x.dtype());
+  WEFT_CHECK(args.p >= 0 && args.p < 1, "dropout: probability {}", args.p);
+  WEFT_CHECK(args.rows.block_rows >= 1, "dropout: block_rows {}", args.rows.block_rows);
+  WEFT_CHECK(args.first_column >= 0 && args.first_column + x.shape().back() <= args.global_columns,
+             "dropout: columns [{}, {}) of {}", args.first_column,
+             args.first_column + x.shape().back(), args.global_columns);
+}
+
+void check_add(const Tensor& a, const Tensor& b, const Tensor& y) {
+  expect_float("add", "a", a);
+  expect_count("add", "b", b, a.elements(), a.dtype());
+  expect_count("add", "y", y, a.elements(), a.dtype());
+}
+
+void check_float(const Tensor& x) { expect_float("scale", "x", x); }
+
+void check_copy(const Tensor& from, const Tensor& to) {
+  WEFT_CHECK(from.elements() == to.elements(), "copy: {} to {}", to_string(from), to_string(to));
+}
+
+void check_adamw(const AdamWArgs& args) {
+  const int64_t count = args.weight.elements();
+  for (const Tensor* t : {&args.weight, &args.grad, &args.exp_avg, &args.exp_avg_sq}) {
+    expect_count("adamw", "weight, grad or moment", *t, count, DType::f32);
+  }
+  expect_count("adamw", "grad_scale", args.grad_scale, 1, DType::f32);
+  WEFT_CHECK(args.step >= 1, "adamw: step {} where 1 is the first", args.step);
+}
+
+void check_sum_squares(const Tensor& x, const Tensor& partials) {
+  expect_float("sum_squares", "x", x);
+  const int64_t blocks = (x.elements() + Ops::kNormBlock - 1) / Ops::kNormBlock;
+  expect_count("sum_squares", "partials", partials, blocks, DType::f64);
+}
+
+void check_clip_factor(const Tensor& partials, const Tensor& norm, const Tensor& clip) {
+  expect_count("clip_factor", "partials", partials, partials.elements(), DType::f64);
+  expect_count("clip_factor", "norm", norm, 1, DType::f64);
+  expect_count("clip_factor", "clip", clip, 1, DType::f32);
+}
+
+}  // namespace weft

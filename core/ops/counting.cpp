@@ -1,0 +1,75 @@
+// Ops that check shapes and do nothing else: planning runs the step over counting arenas with them.
+#include "core/ops/check.h"
+
+namespace weft {
+namespace {
+
+class CountingOps final : public Ops {
+ public:
+  void matmul(const MatmulArgs& args, Stream&) override { check_matmul(args); }
+  void bias_backward(const Tensor& dy, const Tensor& db, Stream&) override {
+    check_bias_backward(dy, db);
+  }
+  void norm_forward(const NormForwardArgs& args, Stream&) override { check_norm_forward(args); }
+  void norm_backward(const NormBackwardArgs& args, Stream&) override { check_norm_backward(args); }
+  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t,
+                         const Tensor& positions, int64_t position_begin, const Tensor& y,
+                         Stream&) override {
+    check_embedding(tokens, table, positions, position_begin, y);
+  }
+  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t, const Tensor& dtable,
+                          const Tensor& dpositions, int64_t position_begin, Stream&) override {
+    check_embedding(tokens, dtable, dpositions, position_begin, dy);
+  }
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
+                         const Tensor& lse, Stream&) override {
+    check_attention_forward(args, qkv, out, lse);
+  }
+  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                          const Tensor& out, const Tensor& lse, const Tensor& dqkv,
+                          Stream&) override {
+    check_attention_backward(args, dout, qkv, out, lse, dqkv);
+  }
+  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
+                        Stream&) override {
+    check_attention_decode(args, qkv, past, k_cache, v_cache, out);
+  }
+  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
+                     const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit,
+                     Stream&) override {
+    check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
+  }
+  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
+                          const Tensor& target_logit, const Tensor& loss_sum, Stream&) override {
+    check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);
+  }
+  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
+                              const Tensor& row_max, const Tensor& row_sum, double,
+                              Stream&) override {
+    check_cross_entropy_backward(logits, targets, valid, row_max, row_sum);
+  }
+  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream&) override {
+    check_dropout(args, x, y);
+  }
+  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream&) override {
+    check_add(a, b, y);
+  }
+  void scale(const Tensor& x, double, Stream&) override { check_float(x); }
+  void fill(const Tensor&, double, Stream&) override {}
+  void copy(const Tensor& from, const Tensor& to, Stream&) override { check_copy(from, to); }
+  void adamw(const AdamWArgs& args, Stream&) override { check_adamw(args); }
+  void sum_squares(const Tensor& x, const Tensor& partials, Stream&) override {
+    check_sum_squares(x, partials);
+  }
+  void clip_factor(const Tensor& partials, double, const Tensor& norm, const Tensor& clip,
+                   Stream&) override {
+    check_clip_factor(partials, norm, clip);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Ops> make_counting_ops() { return std::make_unique<CountingOps>(); }
+
+}  // namespace weft

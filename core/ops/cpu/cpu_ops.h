@@ -1,0 +1,83 @@
+// CpuOps: the operations of ops.h on host memory, the reference that every other backend is held
+// to. Each method is defined in the file of its op.
+//
+// Every method checks its shapes, then enqueues a task that carries plain pointers and sizes (see
+// InlineTask). Ops that combine across rows (bias and norm gradients) cut the rows into blocks
+// whose size depends on the shape alone, so results do not depend on the thread count.
+//
+// The scratch memory is shared by all calls: the ops that use it (matmul, attention, and the
+// gradients of bias and norm) must all run on one stream. The elementwise ops use none and may run
+// on any.
+#pragma once
+
+#include "core/device/cpu/cpu_device.h"
+#include "core/ops/check.h"
+#include "core/ops/cpu/scratch.h"
+
+namespace weft {
+
+class CpuOps final : public Ops {
+ public:
+  void matmul(const MatmulArgs& args, Stream& stream) override;
+  void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) override;
+  void norm_forward(const NormForwardArgs& args, Stream& stream) override;
+  void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
+  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                         const Tensor& positions, int64_t position_begin, const Tensor& y,
+                         Stream& stream) override;
+  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
+                          const Tensor& dtable, const Tensor& dpositions, int64_t position_begin,
+                          Stream& stream) override;
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
+                         const Tensor& lse, Stream& stream) override;
+  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                          const Tensor& out, const Tensor& lse, const Tensor& dqkv,
+                          Stream& stream) override;
+  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
+                        Stream& stream) override;
+  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                     const Tensor& target_logit, Stream& stream) override;
+  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
+                          const Tensor& target_logit, const Tensor& loss_sum,
+                          Stream& stream) override;
+  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                              double scale, Stream& stream) override;
+  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
+  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
+  void scale(const Tensor& x, double factor, Stream& stream) override;
+  void fill(const Tensor& x, double value, Stream& stream) override;
+  void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
+  void adamw(const AdamWArgs& args, Stream& stream) override;
+  void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
+  void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm, const Tensor& clip,
+                   Stream& stream) override;
+
+ private:
+  Scratch scratch_;
+  Scratch products_;  // of a matmul whose output is also its activation_input
+};
+
+namespace detail {
+
+// Calls f with a value of the element type: float or double.
+template <typename F>
+void with_float(DType dtype, F&& f) {
+  if (dtype == DType::f32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+// The elements, or null for an absent tensor.
+template <typename T>
+T* optional_data(const Tensor& t) {
+  return t.empty() ? nullptr : t.data<T>();
+}
+
+}  // namespace detail
+
+}  // namespace weft

@@ -1,0 +1,65 @@
+// LayerNorm on the CPU: rows over threads, lanes over columns.
+#include "core/kernels/norm.h"
+
+#include "core/ops/cpu/column_sums.h"
+#include "core/ops/cpu/cpu_ops.h"
+
+namespace weft {
+namespace {
+
+using kernels::HostTeam;
+constexpr int64_t kGrainElements = 8192;  // below this a thread costs more than it saves
+
+int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, kGrainElements / columns); }
+
+}  // namespace
+
+void CpuOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
+  check_norm_forward(args);
+  detail::with_float(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    CpuStream& cpu = cpu_stream(stream);
+    cpu.run([threads = cpu.threads(), rows = args.x.shape().rows(), n = args.x.shape().back(),
+             x = args.x.data<T>(), residual = detail::optional_data<T>(args.residual),
+             sum = detail::optional_data<T>(args.sum), weight = args.weight.data<T>(),
+             bias = detail::optional_data<T>(args.bias), y = args.y.data<T>(),
+             mean = args.mean.data<T>(), rstd = args.rstd.data<T>(),
+             eps = static_cast<T>(args.eps)] {
+      parallel_for(threads, rows, row_grain(n), [=](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t at = r * n;
+          kernels::norm_forward_row(HostTeam(), n, x + at,
+                                    residual == nullptr ? nullptr : residual + at,
+                                    residual == nullptr ? nullptr : sum + at, weight, bias, eps,
+                                    y + at, mean + r, rstd + r);
+        }
+      });
+    });
+  });
+}
+
+void CpuOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
+  check_norm_backward(args);
+  detail::with_float(args.x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    CpuStream& cpu = cpu_stream(stream);
+    cpu.run([threads = cpu.threads(), scratch = &scratch_, rows = args.x.shape().rows(),
+             n = args.x.shape().back(), dy = args.dy.data<T>(), x = args.x.data<T>(),
+             weight = args.weight.data<T>(), mean = args.mean.data<T>(), rstd = args.rstd.data<T>(),
+             dx = args.dx.data<T>(), dweight = args.dweight.data<T>(),
+             dbias = detail::optional_data<T>(args.dbias)] {
+      const int64_t width = dbias == nullptr ? n : 2 * n;
+      const auto add = [=](int64_t begin, int64_t end, T* partial) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t at = r * n;
+          kernels::norm_backward_row(HostTeam(), n, dy + at, x + at, weight, mean[r], rstd[r],
+                                     dx + at, partial, dbias == nullptr ? nullptr : partial + n);
+        }
+      };
+      const auto finish = [=](int64_t c, T total) { (c < n ? dweight[c] : dbias[c - n]) += total; };
+      detail::column_sums<T>(threads, rows, width, *scratch, add, finish);
+    });
+  });
+}
+
+}  // namespace weft
