@@ -1,0 +1,35 @@
+// Which samples a rank computes in a step.
+//
+// The samples of step s are [s * B, (s + 1) * B), B the global batch size, in the order
+// [dp rank][micro-batch][row]: each data-parallel rank takes a contiguous block, each of its
+// micro-batches a contiguous part of that. So two ranks with one micro-batch each, or one rank with
+// two, compute the same samples in the same groups.
+#pragma once
+
+#include <cstdint>
+
+namespace weft {
+
+class BatchPlan {
+ public:
+  // global_batch samples per step, rows of them per micro-batch, on dp ranks. Throws Error{config}
+  // unless dp * rows divides global_batch.
+  BatchPlan(int64_t global_batch, int64_t dp, int64_t rows);
+
+  int64_t global_batch() const { return global_batch_; }
+  int64_t rows() const { return rows_; }
+  int64_t micro_batches() const { return micro_batches_; }  // per rank and step
+
+  // The global sample of a row: step >= 0, dp_rank in [0, dp), micro in [0, micro_batches()), row
+  // in [0, rows()).
+  int64_t sample(int64_t step, int64_t dp_rank, int64_t micro, int64_t row) const {
+    return step * global_batch_ + (dp_rank * micro_batches_ + micro) * rows_ + row;
+  }
+
+ private:
+  int64_t global_batch_;
+  int64_t rows_;
+  int64_t micro_batches_;
+};
+
+}  // namespace weft
