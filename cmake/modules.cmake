@@ -45,3 +45,23 @@ elseif(WEFT_SANITIZE MATCHES "address")
        "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
        UBSAN_OPTIONS=print_stacktrace=1)
 endif()
+
+# weft_mpi_tests(DIR NP DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR
+# with the main of tests/support/mpi_main.cpp, run as one test under `mpirun -np NP`. A second call
+# with another NP runs the same program again.
+function(weft_mpi_tests dir np)
+  string(REPLACE "/" "_" name ${dir})
+  if(NOT TARGET test_${name})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
+    add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+    target_link_libraries(test_${name} PRIVATE weft_flags weft_comm ${ARGN} GTest::gtest GTest::gmock)
+    target_compile_definitions(test_${name} PRIVATE
+      WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
+  endif()
+  add_test(NAME ${dir}/np${np}
+    COMMAND ${MPIEXEC_EXECUTABLE} -np ${np} --oversubscribe --bind-to none
+            --mca btl self,vader --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1
+            $<TARGET_FILE:test_${name}>)
+  set_tests_properties(${dir}/np${np} PROPERTIES TIMEOUT 300 PROCESSORS ${np} LABELS mpi
+                       ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
+endfunction()

@@ -1,0 +1,450 @@
+// Every collective opens with one message to each peer: the header of the call, followed by the
+// payload where that is small. Large payloads follow once all headers agree, in chunks, pairwise:
+//
+//   all_reduce, step s:  post chunk s of everybody's block to its owner;
+//                        fold chunk s - 1 of the own block as it has arrived, post it to everybody;
+//                        wait for chunk s - 2 of the other blocks.
+//
+// reduce_scatter is the first half of it, all_gather the second. Messages with one tag between two
+// ranks arrive in order, so the tag only has to tell the kinds apart.
+#include "parallel/comm/mpi/mpi_communicator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "parallel/comm/blocks.h"
+#include "parallel/comm/fold.h"
+#include "parallel/comm/host_communicator.h"
+#include "parallel/comm/mpi/requests.h"
+
+namespace weft {
+namespace {
+
+enum Tag : int { kOpenTag = 1, kReduceTag, kGatherTag, kMessageHeaderTag, kMessageTag };
+
+// Payload that travels with the header. The whole stays below the eager limit of the usual
+// transports, so that opening a call takes one trip.
+constexpr size_t kInlineBytes = 2048;
+constexpr size_t kOpenBytes = sizeof(CallHeader) + kInlineBytes;
+// Largest single message; MPI counts are ints.
+constexpr size_t kPieceBytes = size_t{64} << 20;
+
+std::byte* at(void* base, size_t bytes) { return static_cast<std::byte*>(base) + bytes; }
+
+// What a message of an exchange announces.
+struct MessageHeader {
+  DType dtype = DType::u8;
+  int64_t count = 0;
+};
+
+class MpiCommunicator final : public HostCommunicator {
+ public:
+  MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world_ranks, const std::string& axis,
+                  const CommOptions& options);
+  ~MpiCommunicator() override;
+  MpiCommunicator(const MpiCommunicator&) = delete;
+  MpiCommunicator& operator=(const MpiCommunicator&) = delete;
+
+ protected:
+  void execute(const Call& call) override;
+  void execute_exchange(std::span<const Message> messages, int64_t sequence) override;
+
+ private:
+  // One message to and one from each peer: the requests of peer p at p and size() + p.
+  using Requests = std::vector<MPI_Request>;
+
+  void run(const Call& call);
+  void open(const Call& call);
+  void check_headers(const CallHeader& mine) const;
+  void finish_inline(const Call& call);
+  void reduce_chunks(const Call& call, const Blocks& blocks, bool gather);
+  void post_reduce(const Call& call, const Blocks& blocks, int64_t step);
+  void fold_chunk(const Call& call, const Blocks& blocks, int64_t step, void* own);
+  void post_gather(const Call& call, const Blocks& blocks, int64_t step, int64_t chunk);
+  void gather_blocks(const Call& call, const Blocks& blocks);
+  void broadcast_pieces(const Call& call);
+  void post_messages(std::span<const Message> messages);
+  void check_messages(std::span<const Message> messages, int64_t sequence) const;
+
+  void send(const void* data, size_t bytes, int peer, Tag tag, Requests& requests);
+  void receive(void* data, size_t bytes, int peer, Tag tag, Requests& requests);
+  void wait(Requests& requests, const CallHeader& header);
+  [[noreturn]] void give_up(Requests& requests, std::span<const int> peers,
+                            const std::string& what);
+  std::string member(int rank) const;
+
+  const void* inline_payload(const Call& call, int peer) const;
+  std::byte* opening_from(int peer) {
+    return opening_in_.data() + static_cast<size_t>(peer) * kOpenBytes;
+  }
+  std::byte* chunk_from(int peer, int64_t step) {
+    const auto slot = static_cast<size_t>((step & 1) * size() + peer);
+    return chunks_.data() + slot * options_.chunk_bytes;
+  }
+
+  MPI_Comm comm_;
+  std::vector<int> world_ranks_;
+  CommOptions options_;
+  int exceptions_;
+  std::string failure_;  // of the first call that failed
+
+  std::vector<std::byte> opening_out_;  // kOpenBytes per peer
+  std::vector<std::byte> opening_in_;
+  std::vector<std::byte> chunks_;  // two per peer, from the first large reduction on
+  FoldScratch scratch_;
+  std::vector<const void*> sources_;
+  std::vector<int> peers_;  // of each request of Requests
+  Requests opening_;
+  Requests reducing_[2];
+  Requests gathering_[2];
+
+  Requests exchanging_;  // headers first, then pieces
+  std::vector<int> exchange_peers_;
+  std::vector<MessageHeader> message_headers_;
+};
+
+// One block's part of a chunked collective: elements [begin, begin + count) of the whole.
+struct Part {
+  int64_t begin = 0;
+  int64_t count = 0;
+};
+
+Part part_of(const Blocks& blocks, int rank, int64_t step, int64_t chunk) {
+  const int64_t begin = std::min(blocks.end(rank), blocks.begin(rank) + step * chunk);
+  return {begin, std::min(chunk, blocks.end(rank) - begin)};
+}
+
+int64_t steps_of(const Blocks& blocks, int64_t chunk) {
+  return (blocks.size(0) + chunk - 1) / chunk;  // no block is longer than the first
+}
+
+bool is_inline(const CallHeader& header) { return header.bytes() <= kInlineBytes; }
+
+MpiCommunicator::MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world_ranks,
+                                 const std::string& axis, const CommOptions& options)
+    : HostCommunicator(rank, static_cast<int>(world_ranks.size()), axis),
+      comm_(comm),
+      world_ranks_(std::move(world_ranks)),
+      options_(options),
+      exceptions_(std::uncaught_exceptions()),
+      opening_out_(static_cast<size_t>(size()) * kOpenBytes),
+      opening_in_(static_cast<size_t>(size()) * kOpenBytes),
+      scratch_(size()),
+      sources_(static_cast<size_t>(size())) {
+  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
+  const Requests none(static_cast<size_t>(2 * size()), MPI_REQUEST_NULL);
+  opening_ = reducing_[0] = reducing_[1] = gathering_[0] = gathering_[1] = none;
+  for (int i = 0; i < 2 * size(); ++i) peers_.push_back(i % size());
+}
+
+MpiCommunicator::~MpiCommunicator() {
+  // Freeing is collective: after a failure the peers may not be there.
+  if (failure_.empty() && std::uncaught_exceptions() <= exceptions_) MPI_Comm_free(&comm_);
+}
+
+void MpiCommunicator::execute(const Call& call) {
+  if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
+  try {
+    run(call);
+  } catch (const Error& error) {
+    failure_ = error.what();
+    for (Requests* r : {&opening_, &reducing_[0], &reducing_[1], &gathering_[0], &gathering_[1]}) {
+      cancel_requests(*r);
+    }
+    throw;
+  }
+}
+
+void MpiCommunicator::run(const Call& call) {
+  const CallHeader& h = call.header;
+  open(call);
+  if (is_inline(h)) return finish_inline(call);
+  switch (h.op) {
+    case CommOp::all_reduce:
+      return reduce_chunks(call, Blocks::split(h.count, size()), true);
+    case CommOp::reduce_scatter:
+      return reduce_chunks(call, {h.count * size(), h.count}, false);
+    case CommOp::all_gather:
+      return gather_blocks(call, {h.count * size(), h.count});
+    case CommOp::broadcast:
+      return broadcast_pieces(call);
+    case CommOp::barrier:
+    case CommOp::exchange:
+      return;
+  }
+}
+
+// ---- Opening ------------------------------------------------------------------------------------
+
+const void* MpiCommunicator::inline_payload(const Call& call, int peer) const {
+  const CallHeader& h = call.header;
+  if (!is_inline(h) || h.bytes() == 0) return nullptr;
+  if (h.op == CommOp::barrier || (h.op == CommOp::broadcast && h.root != rank())) return nullptr;
+  if (h.op == CommOp::reduce_scatter) return at(call.in, static_cast<size_t>(peer) * h.bytes());
+  return call.in;
+}
+
+void MpiCommunicator::open(const Call& call) {
+  for (int p = 0; p < size(); ++p) {
+    if (p != rank()) receive(opening_from(p), kOpenBytes, p, kOpenTag, opening_);
+  }
+  for (int p = 0; p < size(); ++p) {
+    if (p == rank()) continue;
+    std::byte* message = opening_out_.data() + static_cast<size_t>(p) * kOpenBytes;
+    std::memcpy(message, &call.header, sizeof(CallHeader));
+    const void* payload = inline_payload(call, p);
+    const size_t bytes = payload == nullptr ? 0 : call.header.bytes();
+    if (bytes > 0) std::memcpy(message + sizeof(CallHeader), payload, bytes);
+    send(message, sizeof(CallHeader) + bytes, p, kOpenTag, opening_);
+  }
+  wait(opening_, call.header);
+  check_headers(call.header);
+}
+
+void MpiCommunicator::check_headers(const CallHeader& mine) const {
+  for (int p = 0; p < size(); ++p) {
+    if (p == rank()) continue;
+    CallHeader theirs;
+    std::memcpy(static_cast<void*>(&theirs),
+                opening_in_.data() + static_cast<size_t>(p) * kOpenBytes, sizeof(CallHeader));
+    if (theirs == mine) continue;
+    fail(ErrorKind::peer, "the calls on axis {} differ: {} made {}, {} made {}", axis(),
+         member(rank()), to_string(mine), member(p), to_string(theirs));
+  }
+}
+
+void MpiCommunicator::finish_inline(const Call& call) {
+  const CallHeader& h = call.header;
+  const auto payload = [&](int p) -> const std::byte* {
+    if (p != rank()) return opening_from(p) + sizeof(CallHeader);
+    return static_cast<const std::byte*>(inline_payload(call, p));
+  };
+  if (h.bytes() == 0) return;
+  if (h.op == CommOp::all_reduce || h.op == CommOp::reduce_scatter) {
+    for (int p = 0; p < size(); ++p) sources_[static_cast<size_t>(p)] = payload(p);
+    fold(sources_.data(), size(), call.out, h.count, h.dtype, h.reduce, scratch_);
+  } else if (h.op == CommOp::all_gather) {
+    for (int p = 0; p < size(); ++p) {
+      std::memmove(at(call.out, static_cast<size_t>(p) * h.bytes()), payload(p), h.bytes());
+    }
+  } else if (h.op == CommOp::broadcast && h.root != rank()) {
+    std::memcpy(call.out, payload(h.root), h.bytes());
+  }
+}
+
+// ---- Large payloads -----------------------------------------------------------------------------
+
+void MpiCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, bool gather) {
+  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / call.header.element_bytes());
+  const int64_t steps = steps_of(blocks, chunk);
+  chunks_.resize(2 * static_cast<size_t>(size()) * options_.chunk_bytes);
+  const size_t element = call.header.element_bytes();
+  const int64_t own = blocks.begin(rank());
+  void* const out = gather ? at(call.out, static_cast<size_t>(own) * element) : call.out;
+  for (int64_t s = 0; s < steps + 2; ++s) {
+    if (s < steps) post_reduce(call, blocks, s);
+    if (1 <= s && s <= steps) {
+      wait(reducing_[(s - 1) & 1], call.header);
+      fold_chunk(call, blocks, s - 1, out);
+      if (gather) post_gather(call, blocks, s - 1, chunk);
+    }
+    if (gather && s >= 2) wait(gathering_[s & 1], call.header);
+  }
+}
+
+void MpiCommunicator::post_reduce(const Call& call, const Blocks& blocks, int64_t step) {
+  const size_t element = call.header.element_bytes();
+  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
+  const Part mine = part_of(blocks, rank(), step, chunk);
+  Requests& requests = reducing_[step & 1];
+  for (int p = 0; p < size(); ++p) {
+    if (p == rank() || mine.count == 0) continue;
+    receive(chunk_from(p, step), static_cast<size_t>(mine.count) * element, p, kReduceTag,
+            requests);
+  }
+  for (int p = 0; p < size(); ++p) {
+    const Part part = part_of(blocks, p, step, chunk);
+    if (p == rank() || part.count == 0) continue;
+    send(at(call.in, static_cast<size_t>(part.begin) * element),
+         static_cast<size_t>(part.count) * element, p, kReduceTag, requests);
+  }
+}
+
+// `own`: where the fold of the own block goes, from its first element on.
+void MpiCommunicator::fold_chunk(const Call& call, const Blocks& blocks, int64_t step, void* own) {
+  const size_t element = call.header.element_bytes();
+  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
+  const Part mine = part_of(blocks, rank(), step, chunk);
+  if (mine.count == 0) return;
+  for (int p = 0; p < size(); ++p) {
+    sources_[static_cast<size_t>(p)] =
+        p == rank() ? at(call.in, static_cast<size_t>(mine.begin) * element) : chunk_from(p, step);
+  }
+  const auto offset = static_cast<size_t>(mine.begin - blocks.begin(rank())) * element;
+  fold(sources_.data(), size(), at(own, offset), mine.count, call.header.dtype, call.header.reduce,
+       scratch_);
+}
+
+// Chunk `step` of the own block goes to everybody, theirs come in; all lie in call.out. The chunks
+// that come in overwrite what post_reduce sent, which wait() has seen leave.
+void MpiCommunicator::post_gather(const Call& call, const Blocks& blocks, int64_t step,
+                                  int64_t chunk) {
+  const size_t element = call.header.element_bytes();
+  Requests& requests = gathering_[step & 1];
+  const Part mine = part_of(blocks, rank(), step, chunk);
+  for (int p = 0; p < size(); ++p) {
+    const Part part = part_of(blocks, p, step, chunk);
+    if (p == rank() || part.count == 0) continue;
+    receive(at(call.out, static_cast<size_t>(part.begin) * element),
+            static_cast<size_t>(part.count) * element, p, kGatherTag, requests);
+  }
+  for (int p = 0; p < size(); ++p) {
+    if (p == rank() || mine.count == 0) continue;
+    send(at(call.out, static_cast<size_t>(mine.begin) * element),
+         static_cast<size_t>(mine.count) * element, p, kGatherTag, requests);
+  }
+}
+
+void MpiCommunicator::gather_blocks(const Call& call, const Blocks& blocks) {
+  const size_t element = call.header.element_bytes();
+  void* const own = at(call.out, static_cast<size_t>(blocks.begin(rank())) * element);
+  if (own != call.in) std::memcpy(own, call.in, call.header.bytes());
+  const auto chunk = static_cast<int64_t>(kPieceBytes / element);
+  const int64_t steps = steps_of(blocks, chunk);
+  for (int64_t s = 0; s < steps + 1; ++s) {
+    if (s < steps) post_gather(call, blocks, s, chunk);
+    if (s >= 1) wait(gathering_[(s - 1) & 1], call.header);
+  }
+}
+
+void MpiCommunicator::broadcast_pieces(const Call& call) {
+  const CallHeader& h = call.header;
+  for (size_t begin = 0; begin < h.bytes(); begin += kPieceBytes) {
+    const size_t bytes = std::min(kPieceBytes, h.bytes() - begin);
+    if (h.root != rank()) receive(at(call.out, begin), bytes, h.root, kGatherTag, gathering_[0]);
+    for (int p = 0; p < size() && h.root == rank(); ++p) {
+      if (p != rank()) send(at(call.in, begin), bytes, p, kGatherTag, gathering_[0]);
+    }
+    wait(gathering_[0], h);
+  }
+}
+
+// ---- Exchange -----------------------------------------------------------------------------------
+
+void MpiCommunicator::execute_exchange(std::span<const Message> messages, int64_t sequence) {
+  if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
+  const std::string what = fmt::format("exchange (call {})", sequence);
+  try {
+    post_messages(messages);
+    bool done = false;
+    try {
+      done = wait_requests(exchanging_, options_.deadline, what);
+    } catch (const Error&) {
+      check_messages(messages, sequence);  // says more than MPI does, if this is why
+      throw;
+    }
+    if (!done) give_up(exchanging_, exchange_peers_, what);
+    check_messages(messages, sequence);
+  } catch (const Error& error) {
+    failure_ = error.what();
+    cancel_requests(exchanging_);
+    throw;
+  }
+}
+
+// Headers travel ahead of the data, so that they are here when the data turns out not to fit.
+void MpiCommunicator::post_messages(std::span<const Message> messages) {
+  exchanging_.clear();
+  exchange_peers_.clear();
+  message_headers_.assign(messages.size(), MessageHeader{});
+  const auto post = [&](bool is_send, void* data, size_t bytes, int peer, Tag tag) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    const auto n = static_cast<int>(bytes);
+    check_mpi(is_send ? MPI_Isend(data, n, MPI_BYTE, peer, tag, comm_, &request)
+                      : MPI_Irecv(data, n, MPI_BYTE, peer, tag, comm_, &request),
+              "exchange");
+    exchanging_.push_back(request);
+    exchange_peers_.push_back(peer);
+  };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Message& m = messages[i];
+    const bool is_send = m.kind == P2P::Kind::send;
+    MessageHeader& header = message_headers_[i];
+    if (is_send) header = {m.dtype, m.count};
+    post(is_send, &header, sizeof header, m.peer, kMessageHeaderTag);
+  }
+  for (const Message& m : messages) {
+    for (size_t begin = 0; begin < m.bytes(); begin += kPieceBytes) {
+      post(m.kind == P2P::Kind::send, at(m.data, begin), std::min(kPieceBytes, m.bytes() - begin),
+           m.peer, kMessageTag);
+    }
+  }
+}
+
+void MpiCommunicator::check_messages(std::span<const Message> messages, int64_t sequence) const {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Message& m = messages[i];
+    const MessageHeader& h = message_headers_[i];
+    if (m.kind == P2P::Kind::send || (h.dtype == m.dtype && h.count == m.count)) continue;
+    fail(ErrorKind::peer, "exchange (call {}) on axis {}: {} sends {}[{}], {} receives {}[{}]",
+         sequence, axis(), member(m.peer), name(h.dtype), h.count, member(rank()), name(m.dtype),
+         m.count);
+  }
+}
+
+// ---- Messages -----------------------------------------------------------------------------------
+
+void MpiCommunicator::send(const void* data, size_t bytes, int peer, Tag tag, Requests& requests) {
+  check_mpi(MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, comm_,
+                      &requests[static_cast<size_t>(peer)]),
+            "MPI_Isend");
+}
+
+void MpiCommunicator::receive(void* data, size_t bytes, int peer, Tag tag, Requests& requests) {
+  check_mpi(MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, comm_,
+                      &requests[static_cast<size_t>(size() + peer)]),
+            "MPI_Irecv");
+}
+
+void MpiCommunicator::wait(Requests& requests, const CallHeader& header) {
+  if (wait_requests(requests, options_.deadline, name(header.op))) return;
+  give_up(requests, peers_, to_string(header));
+}
+
+void MpiCommunicator::give_up(Requests& requests, std::span<const int> peers,
+                              const std::string& what) {
+  std::vector<bool> missing(static_cast<size_t>(size()));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    int done = 0;
+    check_mpi(MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE), what);
+    if (done == 0) missing[static_cast<size_t>(peers[i])] = true;
+  }
+  std::string names;
+  for (int p = 0; p < size(); ++p) {
+    if (missing[static_cast<size_t>(p)]) names += (names.empty() ? "" : ", ") + member(p);
+  }
+  fail(ErrorKind::peer, "{} on axis {}: {} waits for {}, no answer within {:g} s", what, axis(),
+       member(rank()), names, std::chrono::duration<double>(options_.deadline).count());
+}
+
+std::string MpiCommunicator::member(int rank) const {
+  const int world_rank = world_ranks_[static_cast<size_t>(rank)];
+  return world_rank == rank ? fmt::format("rank {}", rank)
+                            : fmt::format("rank {} (world rank {})", rank, world_rank);
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm comm, std::vector<int> world_ranks,
+                                                    const std::string& axis,
+                                                    const CommOptions& options) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  return std::make_unique<MpiCommunicator>(comm, rank, std::move(world_ranks), axis, options);
+}
+
+}  // namespace weft
