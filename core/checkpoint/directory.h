@@ -1,0 +1,26 @@
+// One checkpoint directory as a whole: its manifest, and what else lies in it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/files.h"
+#include "core/checkpoint/manifest.h"
+
+namespace weft {
+
+// Opens a step_N directory and reads its manifest. Throws Error{input} naming the damage.
+struct OpenedCheckpoint {
+  std::string path;
+  FileDescriptor directory;
+  Manifest manifest;
+  Digest manifest_digest;
+};
+OpenedCheckpoint open_checkpoint(const std::string& path);
+
+// What is wrong with the files of a checkpoint short of its data blocks: another step than the
+// directory's name says, files missing, additional, of other size or with other metadata, attached
+// files that do not match. Empty when nothing is.
+std::vector<std::string> contents_faults(const OpenedCheckpoint& checkpoint);
+
+}  // namespace weft

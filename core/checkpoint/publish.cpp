@@ -1,0 +1,128 @@
+#include "core/checkpoint/publish.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/checkpoint/directory.h"
+
+namespace weft {
+namespace {
+
+constexpr char kDraftPrefix[] = ".tmp-";
+
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
+void write_attachments(const std::string& staged, Manifest& manifest,
+                       std::span<const Attachment> attachments, FileWriter& writer) {
+  if (attachments.empty()) return;
+  const std::string directory = staged + "/" + kAttachedDirectory;
+  writer.make_directory(directory);
+  for (const Attachment& attachment : attachments) {
+    writer.put_file(directory + "/" + attachment.name, bytes_of(attachment.bytes));
+    manifest.attached.push_back({attachment.name, static_cast<int64_t>(attachment.bytes.size()),
+                                 digest_of(attachment.bytes)});
+  }
+  writer.sync_directory(directory);
+}
+
+// Takes a published checkpoint out of sight first, so that one half removed is never found.
+void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWriter& writer) {
+  const std::string draft =
+      fmt::format("{}/{}removed-{}", directory, kDraftPrefix, step_directory_name(old.step));
+  writer.rename(old.path, draft);
+  writer.remove_tree(draft);
+}
+
+bool is_intact(const FoundCheckpoint& checkpoint) {
+  try {
+    return contents_faults(open_checkpoint(checkpoint.path)).empty();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Older checkpoints that retention does not keep. Damaged ones do not count as kept, so that
+// keep_last ones to go back to remain.
+std::vector<FoundCheckpoint> superseded(const std::string& directory, int64_t step,
+                                        const Retention& retention) {
+  std::vector<FoundCheckpoint> result;
+  std::vector<FoundCheckpoint> all = list_checkpoints(directory);
+  std::reverse(all.begin(), all.end());
+  int kept = 1;  // the one of `step`
+  for (const FoundCheckpoint& old : all) {
+    if (old.step >= step) continue;
+    if (kept >= retention.keep_last) {
+      const bool milestone = retention.keep_every > 0 && old.step % retention.keep_every == 0;
+      if (!milestone) result.push_back(old);
+    } else if (is_intact(old)) {
+      ++kept;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string stage(const std::string& directory, int64_t step, FileWriter& writer) {
+  for (const std::string& name : list_directory(directory)) {
+    if (name.starts_with(kDraftPrefix)) writer.remove_tree(directory + "/" + name);
+  }
+  std::string staged =
+      fmt::format("{}/{}{}-{}", directory, kDraftPrefix, step_directory_name(step), ::getpid());
+  writer.make_directory(staged);
+  return staged;
+}
+
+std::string publish(const std::string& staged, const std::string& directory, Manifest& manifest,
+                    std::span<const Attachment> attachments, FileWriter& writer) {
+  write_attachments(staged, manifest, attachments, writer);
+  check_manifest(manifest, staged + "/" + kManifestName);
+  writer.put_file(staged + "/" + kManifestName, bytes_of(write_manifest(manifest)));
+  writer.sync_directory(staged);
+
+  const std::string path = directory + "/" + step_directory_name(manifest.step);
+  const bool replaces = std::filesystem::exists(std::filesystem::symlink_status(path));
+  if (replaces) {
+    writer.exchange(staged, path, fmt::format("{}/.replaced-{}", directory, ::getpid()));
+  } else {
+    writer.rename(staged, path);
+  }
+  writer.sync_directory(directory);
+  return path;
+}
+
+std::vector<std::string> tidy(const std::string& directory, int64_t step,
+                              const Retention& retention, FileWriter& writer) {
+  std::vector<std::string> notices;
+  const auto attempt = [&](auto&& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      notices.emplace_back(error.what());
+    }
+  };
+  attempt([&] {
+    const std::string hint = step_directory_name(step) + "\n";
+    writer.put_file(directory + "/LATEST", bytes_of(hint));
+  });
+  attempt([&] {
+    for (const std::string& name : list_directory(directory)) {
+      if (name.starts_with(kDraftPrefix)) writer.remove_tree(directory + "/" + name);
+    }
+  });
+  if (retention.keep_last <= 0) return notices;
+  attempt([&] {
+    for (const FoundCheckpoint& old : superseded(directory, step, retention)) {
+      withdraw(directory, old, writer);
+    }
+  });
+  return notices;
+}
+
+}  // namespace weft
