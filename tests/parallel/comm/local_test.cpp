@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "parallel/comm/bootstrap.h"
-#include "tests/parallel/comm/collective_cases.h"
+#include "tests/support/collective_cases.h"
 
 namespace weft {
 namespace {

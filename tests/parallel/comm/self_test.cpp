@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "parallel/comm/bootstrap.h"
-#include "tests/parallel/comm/collective_cases.h"
+#include "tests/support/collective_cases.h"
 
 namespace weft {
 namespace {

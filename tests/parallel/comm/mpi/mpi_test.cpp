@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "parallel/comm/bootstrap.h"
-#include "tests/parallel/comm/collective_cases.h"
+#include "tests/support/collective_cases.h"
 #include "tests/support/mpi_main.h"
 
 namespace weft {
