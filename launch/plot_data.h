@@ -23,8 +23,8 @@ std::string tick_label(double value);
 // its mean. Points that are not finite are left out.
 std::vector<Point> thin(std::span<const Point> points, int most);
 
-// Each point's mean over its neighbours on both sides, weighted by half for every `half_life` points
-// of distance. Symmetric, so that a falling curve does not lag behind its data.
+// Each point's mean over its neighbours on both sides, weighted by half for every `half_life`
+// points of distance. Symmetric, so that a falling curve does not lag behind its data.
 std::vector<Point> smooth(std::span<const Point> points, double half_life);
 
 }  // namespace weft

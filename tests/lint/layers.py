@@ -61,7 +61,7 @@ class Layers:
     def may_include(self, path, target):
         """Whether file `path` may include project file `target`."""
         if target.startswith("tests/"):
-            is_helper = is_under(target, "tests/support") or is_under(target, path.rsplit("/", 1)[0])
+            is_helper = is_under(target, "tests/support") or is_under(path, target.rsplit("/", 1)[0])
             return path.startswith("tests/") and is_helper
         return self.module_of(target) in self.allowed[self.module_of(path)]
 

@@ -31,6 +31,7 @@ TREE = {
     "tests/core/ops/ops_test.cpp": '#include "core/ops/ops.h"\n#include "core/base/error.h"\n',
     "tests/launch/helper.h": "#pragma once\n",
     "tests/launch/run_test.cpp": '#include "launch/run.h"\n#include "tests/launch/helper.h"\n',
+    "tests/launch/mpi/run_test.cpp": '#include "tests/launch/helper.h"\n',
 }
 
 
@@ -61,6 +62,10 @@ class LayersTest(unittest.TestCase):
 
     def test_finds_a_test_that_reaches_above_its_module(self):
         self.assert_finds("is not below", {"tests/core/ops/a_test.cpp": '#include "launch/run.h"\n'})
+
+    def test_finds_a_test_that_includes_a_helper_of_another_module(self):
+        self.assert_finds("is not below",
+                          {"tests/core/ops/a_test.cpp": '#include "tests/launch/helper.h"\n'})
 
     def test_finds_a_product_file_that_includes_a_test(self):
         self.assert_finds("is not below", {"launch/a.cpp": '#include "tests/launch/helper.h"\n'})
