@@ -16,11 +16,12 @@
 namespace weft::tokenizer_detail {
 namespace {
 
-constexpr int64_t kLargest = int64_t{1} << 30;
+constexpr size_t kLargest = size_t{1} << 30;
+constexpr std::streamsize kStep = 1 << 20;
 
 }  // namespace
 
-std::string read_file(const std::string& path, std::string_view what) {
+std::ifstream open_file(const std::string& path, std::string_view what) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
     fail(ErrorKind::input, "{} file {}: {}; check the path", what, path, std::strerror(errno));
@@ -28,16 +29,27 @@ std::string read_file(const std::string& path, std::string_view what) {
   if (S_ISDIR(info.st_mode)) {
     fail(ErrorKind::input, "{} file {}: is a directory; name the file in it", what, path);
   }
-  if (info.st_size > kLargest) {
-    fail(ErrorKind::input, "{} file {}: {} bytes, more than the {} bytes allowed here", what, path,
-         static_cast<int64_t>(info.st_size), kLargest);
-  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     fail(ErrorKind::input, "{} file {}: {}; check its permissions", what, path,
          std::strerror(errno));
   }
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  return in;
+}
+
+std::string read_file(const std::string& path, std::string_view what) {
+  std::ifstream in = open_file(path, what);
+  std::string bytes;
+  while (in) {
+    const size_t size = bytes.size();
+    bytes.resize(size + kStep);
+    in.read(bytes.data() + size, kStep);
+    bytes.resize(size + static_cast<size_t>(in.gcount()));
+    if (bytes.size() > kLargest) {
+      fail(ErrorKind::input, "{} file {}: larger than the {} bytes allowed here", what, path,
+           kLargest);
+    }
+  }
   if (in.bad()) fail(ErrorKind::io, "{} file {}: reading failed", what, path);
   if (bytes.empty()) fail(ErrorKind::input, "{} file {}: is empty", what, path);
   return bytes;

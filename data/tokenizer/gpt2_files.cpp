@@ -15,6 +15,7 @@ namespace weft {
 namespace {
 
 constexpr std::string_view kEndOfText = "<|endoftext|>";
+constexpr size_t kQuoted = 40;  // bytes of a bad line that a message quotes
 constexpr TokenId kMostTokens = 1 << 24;
 
 bool stands_for_itself(int byte) {
@@ -191,7 +192,7 @@ class MergesReader {
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos ||
         space == 0 || space + 1 == line.size()) {
       fail(ErrorKind::input, "{}:{}: \"{}\" is not a merge: two tokens with one space between",
-           source_, line_, line);
+           source_, line_, line.substr(0, complete_utf8(line.substr(0, kQuoted))));
     }
     const std::string_view left = line.substr(0, space), right = line.substr(space + 1);
     const TokenPair pair{find(left), find(right)};

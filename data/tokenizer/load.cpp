@@ -15,6 +15,12 @@ std::string required_file(const TokenizerSpec& spec, const std::string& path, co
   return tokenizer_detail::read_file(path, key);
 }
 
+// A path that the kind has no use for is a mistake that the caller should hear of.
+void refuse_file(const TokenizerSpec& spec, const std::string& path, const char* key) {
+  if (path.empty()) return;
+  fail(ErrorKind::usage, "tokenizer '{}' has no use for {}={}; take it out", spec.kind, key, path);
+}
+
 std::unique_ptr<Tokenizer> load_char(const TokenizerSpec& spec) {
   const std::string text = required_file(spec, spec.vocab, "vocab");
   require_utf8(text, spec.vocab);
@@ -35,6 +41,14 @@ std::unique_ptr<Tokenizer> load_ranks(const TokenizerSpec& spec, std::string_vie
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerSpec& spec) {
+  const bool ranked = spec.kind == "r50k" || spec.kind == "cl100k" || !spec.ranks.empty();
+  const bool merged = spec.kind == "gpt2" && !ranked;
+  if (merged || spec.kind == "char") {
+    refuse_file(spec, spec.ranks, "ranks");
+  } else {
+    refuse_file(spec, spec.vocab, "vocab");
+  }
+  if (!merged) refuse_file(spec, spec.merges, "merges");
   if (spec.kind == "byte") return std::make_unique<ByteTokenizer>();
   if (spec.kind == "char") return load_char(spec);
   if (spec.kind == "gpt2" && spec.ranks.empty()) return load_gpt2(spec);

@@ -30,6 +30,7 @@ Encoding encoding_of(std::string_view kind) {
            {"<|endofprompt|>", 100276}}};
 }
 
+constexpr size_t kQuoted = 40;  // bytes of a bad line that a message quotes
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -81,13 +82,15 @@ RankLine parse_line(std::string_view line, std::string_view source, size_t numbe
   }
   auto token = decode_base64(line.substr(0, space));
   if (!token) {
-    fail(ErrorKind::input, "{}:{}: \"{}\" is not base64", source, number, line.substr(0, space));
+    fail(ErrorKind::input, "{}:{}: \"{}\" is not base64", source, number,
+         line.substr(0, std::min(space, kQuoted)));
   }
   const std::string_view digits = line.substr(space + 1);
   size_t rank = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), rank);
   if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) {
-    fail(ErrorKind::input, "{}:{}: \"{}\" is not a rank", source, number, digits);
+    fail(ErrorKind::input, "{}:{}: \"{}\" is not a rank", source, number,
+         digits.substr(0, kQuoted));
   }
   return {std::move(*token), rank};
 }

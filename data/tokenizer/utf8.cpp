@@ -40,7 +40,12 @@ CodePoint decode_utf8(std::string_view text, size_t pos) {
   return {value, bytes};
 }
 
-std::optional<Utf8Fault> find_invalid_utf8(std::string_view text) {
+TextPosition advance(TextPosition start, std::string_view text) {
+  const auto lines = std::count(text.begin(), text.end(), '\n');
+  return {start.offset + text.size(), start.line + static_cast<size_t>(lines)};
+}
+
+std::optional<TextPosition> find_invalid_utf8(std::string_view text) {
   size_t pos = 0;
   while (pos < text.size()) {
     uint64_t word = 0;
@@ -53,21 +58,21 @@ std::optional<Utf8Fault> find_invalid_utf8(std::string_view text) {
     }
     const CodePoint cp = decode_utf8(text, pos);
     if (cp.value == kInvalidCodePoint) {
-      const auto lines = std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(pos), '\n');
-      return Utf8Fault{pos, static_cast<size_t>(lines) + 1};
+      return advance({}, text.substr(0, pos));
     }
     pos += static_cast<size_t>(cp.bytes);
   }
   return std::nullopt;
 }
 
-void require_utf8(std::string_view text, std::string_view source) {
+void require_utf8(std::string_view text, std::string_view source, TextPosition start) {
   const auto fault = find_invalid_utf8(text);
   if (!fault) return;
+  const TextPosition at = advance(start, text.substr(0, fault->offset));
   fail(ErrorKind::input,
        "{}: not UTF-8: byte 0x{:02x} at offset {} (line {}) starts no character; convert the file, "
        "for example with iconv -t UTF-8",
-       source, static_cast<uint8_t>(text[fault->offset]), fault->offset, fault->line);
+       source, static_cast<uint8_t>(text[fault->offset]), at.offset, at.line);
 }
 
 size_t complete_utf8(std::string_view text) {

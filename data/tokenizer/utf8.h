@@ -8,16 +8,20 @@
 
 namespace weft {
 
-// Where text stops being UTF-8.
-struct Utf8Fault {
-  size_t offset;  // of the first byte that starts no valid code point
-  size_t line;    // counted from 1
+struct TextPosition {
+  size_t offset = 0;  // in bytes
+  size_t line = 1;
 };
 
-std::optional<Utf8Fault> find_invalid_utf8(std::string_view text);
+// The position behind `text`, which begins at `start`.
+TextPosition advance(TextPosition start, std::string_view text);
 
-// Throws Error{input} that names `source`, the byte, its offset and its line.
-void require_utf8(std::string_view text, std::string_view source);
+// The first byte that starts no valid code point.
+std::optional<TextPosition> find_invalid_utf8(std::string_view text);
+
+// Throws Error{input} that names `source`, the byte, its offset and its line; `start` says where in
+// the source the text begins.
+void require_utf8(std::string_view text, std::string_view source, TextPosition start = {});
 
 struct CodePoint {
   char32_t value;

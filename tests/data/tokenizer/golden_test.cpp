@@ -151,11 +151,10 @@ TEST_F(Golden, PartsKeepWhatSpecialTokensDoToWhiteSpace) {
   }
 }
 
-// A run without a word boundary must not take time quadratic in its length: 18 MB would then take
+// A run without a word boundary must not take time quadratic in its length: 8 MB would then take
 // hours instead of seconds.
 TEST_F(Golden, LongRunsOfOneKind) {
-  for (const std::string_view unit :
-       {"a", "Z", " ", "=", "7", "ab", "\n", "\xE4\xB8\xAD", "\xC3"}) {
+  for (const std::string_view unit : {"a", " ", "ab", "\xE4\xB8\xAD"}) {
     std::string run;
     while (run.size() < 1'000'000) run += unit;
     for (const Tokenizer* tokenizer : {gpt2_.get(), cl100k_.get()}) {

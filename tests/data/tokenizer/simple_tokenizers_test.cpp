@@ -117,5 +117,16 @@ TEST(LoadTokenizer, SaysWhatIsWrongWithASpec) {
               HasSubstr("latin1.txt: not UTF-8: byte 0xe9 at offset 3 (line 1)"));
 }
 
+TEST(LoadTokenizer, SaysThatAFileMayNotBeRead) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read every file";
+  const TempDir dir;
+  const auto path = dir.file("secret.txt", "abc");
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  EXPECT_THAT(message_of([&] {
+                load_tokenizer({"char", path, "", ""});
+              }),
+              HasSubstr("Permission denied; check its permissions"));
+}
+
 }  // namespace
 }  // namespace weft

@@ -20,7 +20,8 @@ std::string slurp(const std::string& path) {
 
 TokenizerSpec spec_of(const std::string& kind) {
   if (kind == "gpt2") return {kind, shared("gpt2/vocab.json"), shared("gpt2/merges.txt"), ""};
-  return {kind, shared("text/tinyshakespeare.txt"), "", shared("cl100k/cl100k_base.tiktoken")};
+  if (kind == "char") return {kind, shared("text/tinyshakespeare.txt"), "", ""};
+  return {kind, "", "", shared("cl100k/cl100k_base.tiktoken")};
 }
 
 void set_rate(benchmark::State& state, size_t bytes) {

@@ -1,0 +1,133 @@
+// `weft tokenize` and `weft detokenize`: text to ids and back, on standard output.
+#include <CLI/App.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "core/base/error.h"
+#include "data/tokenizer/files.h"
+#include "data/tokenizer/lines.h"
+#include "data/tokenizer/tokenizer.h"
+#include "launch/commands/commands.h"
+
+namespace weft {
+namespace {
+
+struct Options {
+  TokenizerSpec spec;
+  std::string text_for_vocab;
+  std::string from;
+  std::string input = "-";
+  bool jsonl = false;
+  bool specials = false;
+};
+
+// Standard output in large writes.
+class Output {
+ public:
+  void write(std::string_view bytes) {
+    buffer_ += bytes;
+    if (buffer_.size() >= kFlushBytes) flush();
+  }
+  void flush() {
+    const bool written = std::fwrite(buffer_.data(), 1, buffer_.size(), stdout) == buffer_.size();
+    if (!written || std::fflush(stdout) != 0) {
+      fail(ErrorKind::io, "cannot write to standard output: {}", std::strerror(errno));
+    }
+    buffer_.clear();
+  }
+
+ private:
+  static constexpr size_t kFlushBytes = size_t{1} << 20;
+  std::string buffer_;
+};
+
+std::unique_ptr<Tokenizer> open(const Options& options) {
+  TokenizerSpec spec = options.spec;
+  if (!options.from.empty()) return open_tokenizer(options.from);
+  if (spec.kind.empty()) {
+    fail(ErrorKind::usage,
+         "no tokenizer: name one with --tokenizer (byte, char, gpt2, r50k, cl100k), or a directory "
+         "that holds one with --from");
+  }
+  if (!options.text_for_vocab.empty() && spec.kind != "char") {
+    fail(ErrorKind::usage, "--text-for-vocab is for --tokenizer char, not {}", spec.kind);
+  }
+  if (spec.vocab.empty()) spec.vocab = options.text_for_vocab;
+  return load_tokenizer(spec);
+}
+
+// Calls run(source, sink) on the input file, or on standard input for "-".
+template <typename Run>
+void stream(const Options& options, Run run) {
+  Output output;
+  const ByteSink sink = [&](std::string_view bytes) { output.write(bytes); };
+  if (options.input == "-") {
+    std::ios::sync_with_stdio(false);
+    run(TextSource{std::cin, "standard input"}, sink);
+  } else {
+    std::ifstream in = tokenizer_detail::open_file(options.input, "input");
+    run(TextSource{in, options.input}, sink);
+  }
+  output.flush();
+}
+
+void tokenize(const Options& options) {
+  const auto tokenizer = open(options);
+  stream(options, [&](TextSource source, const ByteSink& sink) {
+    const auto run = options.jsonl ? tokenize_jsonl : tokenize_text;
+    run(*tokenizer, std::move(source), options.specials, sink);
+  });
+}
+
+void detokenize(const Options& options) {
+  const auto tokenizer = open(options);
+  stream(options, [&](TextSource source, const ByteSink& sink) {
+    const auto run = options.jsonl ? detokenize_jsonl : detokenize_text;
+    run(*tokenizer, std::move(source), sink);
+  });
+}
+
+// The subcommand with the options that both directions share.
+CLI::App* add_command(CLI::App& root, const char* name, const char* help, Options& options) {
+  CLI::App* command = root.add_subcommand(name, help);
+  CLI::Option* from =
+      command->add_option("--from", options.from,
+                          "a directory with tokenizer.json: a prepared dataset or a checkpoint");
+  const auto add = [&](const char* option, std::string& value, const char* text) {
+    command->add_option(option, value, text)->excludes(from);
+  };
+  add("--tokenizer", options.spec.kind, "byte, char, gpt2, r50k or cl100k");
+  add("--vocab", options.spec.vocab, "gpt2: the file vocab.json");
+  add("--merges", options.spec.merges, "gpt2: the file merges.txt");
+  add("--ranks", options.spec.ranks, "r50k, cl100k: the tiktoken file");
+  add("--text-for-vocab", options.text_for_vocab, "char: a text that has every character");
+  command->add_option("FILE", options.input, "what to read; - is standard input, the default");
+  return command;
+}
+
+}  // namespace
+
+void add_tokenize_command(CLI::App& root, int& /*exit_code*/) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(root, "tokenize", "Print the token ids of a text.", *options);
+  command->add_flag("--jsonl", options->jsonl,
+                    "read {\"text\": ...} a line, print {\"ids\": [...]} a line");
+  command->add_flag("--specials", options->specials,
+                    "special tokens such as <|endoftext|> in the text become their ids");
+  command->callback([options] { tokenize(*options); });
+}
+
+void add_detokenize_command(CLI::App& root, int& /*exit_code*/) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(root, "detokenize", "Print the text of token ids.", *options);
+  command->add_flag("--jsonl", options->jsonl,
+                    "read {\"ids\": [...]} a line, print {\"text\": ...} a line");
+  command->callback([options] { detokenize(*options); });
+}
+
+}  // namespace weft
