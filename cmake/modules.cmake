@@ -46,6 +46,10 @@ elseif(WEFT_SANITIZE MATCHES "address")
        UBSAN_OPTIONS=print_stacktrace=1)
 endif()
 
+# How tests start ranks: any number on any machine, unbound, over shared memory and loopback.
+set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca btl self,vader
+                     --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1)
+
 # weft_mpi_tests(DIR NP DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR
 # with the main of tests/support/mpi_main.cpp, run as one test under `mpirun -np NP`. A second call
 # with another NP runs the same program again.
@@ -59,9 +63,7 @@ function(weft_mpi_tests dir np)
       WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   endif()
   add_test(NAME ${dir}/np${np}
-    COMMAND ${MPIEXEC_EXECUTABLE} -np ${np} --oversubscribe --bind-to none
-            --mca btl self,vader --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1
-            $<TARGET_FILE:test_${name}>)
+    COMMAND ${WEFT_TEST_MPIRUN} -np ${np} $<TARGET_FILE:test_${name}>)
   set_tests_properties(${dir}/np${np} PROPERTIES TIMEOUT 300 PROCESSORS ${np} LABELS mpi
                        ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
 endfunction()

@@ -337,17 +337,16 @@ void MpiCommunicator::broadcast_pieces(const Call& call) {
 
 void MpiCommunicator::execute_exchange(std::span<const Message> messages, int64_t sequence) {
   if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
-  const std::string what = fmt::format("exchange (call {})", sequence);
   try {
     post_messages(messages);
     bool done = false;
     try {
-      done = wait_requests(exchanging_, options_.deadline, what);
+      done = wait_requests(exchanging_, options_.deadline, "exchange");
     } catch (const Error&) {
       check_messages(messages, sequence);  // says more than MPI does, if this is why
       throw;
     }
-    if (!done) give_up(exchanging_, exchange_peers_, what);
+    if (!done) give_up(exchanging_, exchange_peers_, fmt::format("exchange (call {})", sequence));
     check_messages(messages, sequence);
   } catch (const Error& error) {
     failure_ = error.what();
