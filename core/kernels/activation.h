@@ -25,8 +25,8 @@ struct Relu {
 template <typename T>
 struct GeluTanh {
   static constexpr bool kIdentity = false;
-  static constexpr T kA = T(1.5957691216057308);   // 2 sqrt(2 / pi)
-  static constexpr T kB = T(0.07135481282636478);  // kA * 0.044715
+  static constexpr T kA = T(1.5957691216057308);  // 2 sqrt(2 / pi)
+  static constexpr T kB = kA * T(0.044715);
   static WEFT_KERNEL T logistic(T x) { return T(1) / (T(1) + exp(-x * (kA + kB * x * x))); }
   static WEFT_KERNEL T value(T x) { return x * logistic(x); }
   static WEFT_KERNEL T slope(T x) {

@@ -1,0 +1,102 @@
+// Cross-entropy: statistics, loss and gradient as one case, with ignored rows, padding columns and
+// vocabulary shards.
+#include <cmath>
+
+#include "tests/core/ops/cases/op_case.h"
+
+namespace weft::cases {
+namespace {
+
+struct Loss {
+  int64_t rows, columns, valid;
+  int64_t vocab_begin = 0;
+  int64_t ignored = 0;  // targets are drawn from [-ignored, vocab_begin + valid + ignored)
+};
+
+void reference(const Loss& l, Values& v) {
+  for (int64_t r = 0; r < l.rows; ++r) {
+    const auto row = static_cast<size_t>(r);
+    const double* x = v["logits"].data() + r * l.columns;
+    double top = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < l.valid; ++c) top = std::max(top, x[c]);
+    for (int64_t c = 0; c < l.valid; ++c) sum += std::exp(x[c] - top);
+    const auto target = static_cast<int64_t>(v["targets"][row]);
+    const int64_t column = target - l.vocab_begin;
+    const bool here = target >= 0 && column >= 0 && column < l.valid;
+    v["row_max"][row] = top;
+    v["row_sum"][row] = sum;
+    v["target_logit"][row] = here ? x[column] : 0;
+    if (target >= 0) v["loss"][0] += std::log(sum) + top - v["target_logit"][row];
+  }
+}
+
+void backward(const Loss& l, Run& r) {
+  const double weight = r("d_loss").data<double>()[0];
+  r.ops.copy(r("logits"), r("d_logits"), r.stream);
+  r.ops.cross_entropy_backward(r("d_logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
+                               r("row_sum"), weight, r.stream);
+}
+
+// A row's sum adds up to `valid` terms of at most 1, lane by lane: a relative error of a few units
+// for the exponentials and sqrt(valid / lanes) for the running sums. The loss, in f64, inherits the
+// rows' errors; its partial sums are exact beside them.
+OpCase make(const Loss& l, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("cross_entropy/{}x{}/valid{}{}{}", l.rows, l.columns, l.valid,
+                       l.vocab_begin > 0 ? fmt::format("/from{}", l.vocab_begin) : "",
+                       l.ignored > 0 ? "/ignored" : "");
+  const double units = 8 + std::sqrt(static_cast<double>(l.valid) / 4);
+  const Slot row{
+      .name = "", .shape = {l.rows}, .role = Role::output, .differentiable = false, .tolerance = 0};
+  Slot top = row, sum = row, hit = row;
+  top.name = "row_max";
+  sum.name = "row_sum";
+  sum.tolerance = units;
+  hit.name = "target_logit";
+  c.slots = {
+      {.name = "logits", .shape = {l.rows, l.columns}, .low = -6, .high = 6, .tolerance = units},
+      {.name = "targets",
+       .shape = {l.rows},
+       .low = -static_cast<double>(l.ignored),
+       .high = static_cast<double>(l.vocab_begin + l.valid + (l.vocab_begin > 0 ? 5 : 0)),
+       .differentiable = false,
+       .fixed_type = true,
+       .dtype = DType::i32},
+      top,
+      sum,
+      hit,
+      {.name = "loss",
+       .shape = {1},
+       .role = Role::updated,
+       .tolerance = units * static_cast<double>(l.rows),
+       .fixed_type = true,
+       .dtype = DType::f64}};
+  c.forward = [l](Run& r) {
+    r.ops.softmax_stats(r("logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
+                        r("row_sum"), r("target_logit"), r.stream);
+    r.ops.cross_entropy_loss(r("targets"), r("row_max"), r("row_sum"), r("target_logit"), r("loss"),
+                             r.stream);
+  };
+  c.backward = [l](Run& r) { backward(l, r); };
+  c.overwritten = {"d_logits"};
+  c.reference = [l](Values& v) { reference(l, v); };
+  const double bytes = 4.0 * static_cast<double>(l.rows * l.columns);
+  c.cost.bytes = bytes;
+  c.backward_cost.bytes = bytes * 4;  // the copy here, then the op in place
+  c.perf = perf;
+  return c;
+}
+
+}  // namespace
+
+std::vector<OpCase> cross_entropy_cases() {
+  return {make({.rows = 5, .columns = 11, .valid = 11}),
+          make({.rows = 9, .columns = 40, .valid = 33, .ignored = 20}),
+          make({.rows = 8, .columns = 24, .valid = 17, .vocab_begin = 12, .ignored = 8}),
+          make({.rows = 3, .columns = 5000, .valid = 4999}),
+          make({.rows = 2, .columns = 50304, .valid = 50257, .ignored = 0}),
+          make({.rows = 256, .columns = 50304, .valid = 50257}, true),
+          make({.rows = 3072, .columns = 65, .valid = 65}, true)};
+}
+
+}  // namespace weft::cases

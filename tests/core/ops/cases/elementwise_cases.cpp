@@ -1,0 +1,146 @@
+// Elementwise operations and the sums of squares.
+#include <cmath>
+
+#include "tests/core/ops/cases/op_case.h"
+
+namespace weft::cases {
+namespace {
+
+DropoutArgs dropout_arguments(int64_t columns, double p) {
+  DropoutArgs args;
+  args.p = p;
+  args.key = {.seed = 77, .stream = 3, .step = 9};
+  args.rows = {.first = 5, .block_rows = 4, .block_stride = 9};
+  args.first_column = 3;
+  args.global_columns = columns + 10;
+  return args;
+}
+
+OpCase dropout_case(int64_t rows, int64_t columns, double p, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("dropout/p{}/{}x{}", p, rows, columns);
+  c.slots = {{.name = "x", .shape = {rows, columns}, .tolerance = 2},
+             {.name = "y", .shape = {rows, columns}, .role = Role::output, .tolerance = 2}};
+  const DropoutArgs args = dropout_arguments(columns, p);
+  c.forward = [args](Run& r) { r.ops.dropout(args, r("x"), r("y"), r.stream); };
+  c.backward = [args](Run& r) { r.ops.dropout(args, r("d_y"), r("d_x"), r.stream); };
+  c.overwritten = {"d_x"};
+  c.reference = [args, rows, columns](Values& v) {
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t global = args.rows.first + i / args.rows.block_rows * args.rows.block_stride +
+                             i % args.rows.block_rows;
+      for (int64_t j = 0; j < columns; ++j) {
+        const int64_t index = global * args.global_columns + args.first_column + j;
+        const bool kept = random_word(args.key, static_cast<uint64_t>(index)) >= args.p * 0x1p32;
+        const auto at = static_cast<size_t>(i * columns + j);
+        v["y"][at] = kept ? v["x"][at] / (1 - args.p) : 0;
+      }
+    }
+  };
+  c.cost.bytes = c.backward_cost.bytes = 8.0 * static_cast<double>(rows * columns);
+  c.perf = perf;
+  return c;
+}
+
+OpCase add_case(int64_t n, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("add/{}", n);
+  c.slots = {{.name = "a", .shape = {n}},
+             {.name = "b", .shape = {n}},
+             {.name = "y", .shape = {n}, .role = Role::output, .tolerance = 1}};
+  c.forward = [](Run& r) { r.ops.add(r("a"), r("b"), r("y"), r.stream); };
+  c.reference = [](Values& v) {
+    for (size_t i = 0; i < v["y"].size(); ++i) v["y"][i] = v["a"][i] + v["b"][i];
+  };
+  c.cost.bytes = 12.0 * static_cast<double>(n);
+  c.perf = perf;
+  return c;
+}
+
+OpCase scale_case(int64_t n, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("scale/{}", n);
+  c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 1}};
+  c.forward = [](Run& r) { r.ops.scale(r("x"), 1.000244140625, r.stream); };
+  c.reference = [](Values& v) {
+    for (double& x : v["x"]) x *= 1.000244140625;
+  };
+  c.cost.bytes = 8.0 * static_cast<double>(n);
+  c.perf = perf;
+  return c;
+}
+
+OpCase fill_case(int64_t n, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("fill/{}", n);
+  c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 0}};
+  c.forward = [](Run& r) { r.ops.fill(r("x"), 0.75, r.stream); };
+  c.reference = [](Values& v) {
+    for (double& x : v["x"]) x = 0.75;
+  };
+  c.cost.bytes = 4.0 * static_cast<double>(n);
+  c.perf = perf;
+  return c;
+}
+
+OpCase copy_case(int64_t n, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("copy/{}", n);
+  c.slots = {{.name = "from", .shape = {n}},
+             {.name = "to", .shape = {n}, .role = Role::output, .tolerance = 0}};
+  c.forward = [](Run& r) { r.ops.copy(r("from"), r("to"), r.stream); };
+  c.reference = [](Values& v) { v["to"] = v["from"]; };
+  c.cost.bytes = 8.0 * static_cast<double>(n);
+  c.perf = perf;
+  return c;
+}
+
+// Summed in f64 whatever the type, and the terms are squares of f32 values, hence exact: only the
+// additions round. The tolerance is in units of f64.
+OpCase sum_squares_case(int64_t n, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("sum_squares/{}", n);
+  const int64_t blocks = (n + Ops::kNormBlock - 1) / Ops::kNormBlock;
+  c.slots = {{.name = "x", .shape = {n}},
+             {.name = "partials",
+              .shape = {blocks},
+              .role = Role::output,
+              .tolerance = 2 * std::sqrt(static_cast<double>(Ops::kNormBlock)),
+              .fixed_type = true,
+              .dtype = DType::f64}};
+  c.forward = [](Run& r) { r.ops.sum_squares(r("x"), r("partials"), r.stream); };
+  c.reference = [](Values& v) {
+    for (size_t i = 0; i < v["x"].size(); ++i) {
+      v["partials"][i / static_cast<size_t>(Ops::kNormBlock)] += v["x"][i] * v["x"][i];
+    }
+  };
+  c.cost.bytes = 4.0 * static_cast<double>(n);
+  c.perf = perf;
+  return c;
+}
+
+}  // namespace
+
+std::vector<OpCase> elementwise_cases() {
+  constexpr int64_t kLarge = 3072 * 384;
+  constexpr int64_t kHuge = 32 << 20;
+  return {dropout_case(3, 7, 0.5),
+          dropout_case(9, 130, 0.1),
+          dropout_case(2, 1000, 0.9),
+          add_case(1),
+          add_case(100003),
+          scale_case(100003),
+          fill_case(100003),
+          copy_case(100003),
+          sum_squares_case(5),
+          sum_squares_case(3 * 4096 + 17),
+          dropout_case(3072, 384, 0.1, true),
+          add_case(kLarge, true),
+          add_case(kHuge, true),
+          scale_case(kHuge, true),
+          fill_case(kHuge, true),
+          copy_case(kHuge, true),
+          sum_squares_case(kHuge, true)};
+}
+
+}  // namespace weft::cases
