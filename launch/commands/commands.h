@@ -16,5 +16,6 @@ void add_config_command(CLI::App& root, int& exit_code);
 void add_doctor_command(CLI::App& root, int& exit_code);
 void add_tokenize_command(CLI::App& root, int& exit_code);
 void add_detokenize_command(CLI::App& root, int& exit_code);
+void add_prepare_command(CLI::App& root, int& exit_code);
 
 }  // namespace weft

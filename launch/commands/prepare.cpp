@@ -1,0 +1,103 @@
+// `weft prepare`: text files and JSONL in, token datasets out.
+#include "data/prepare.h"
+
+#include <fmt/core.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/base/error.h"
+#include "launch/commands/commands.h"
+#include "launch/progress.h"
+#include "launch/terminal.h"
+
+namespace weft {
+namespace {
+
+PrepareOptions::AppendEot parse_append_eot(const std::string& text) {
+  if (text == "yes") return PrepareOptions::AppendEot::yes;
+  return text == "no" ? PrepareOptions::AppendEot::no : PrepareOptions::AppendEot::automatic;
+}
+
+void print_part(const Manifest& part, const std::string& output) {
+  fmt::print("{}/{}: {} tokens, {} document{}", output, part.split, part.tokens, part.documents,
+             part.documents == 1 ? "" : "s");
+  if (part.skipped_documents > 0) fmt::print(" ({} empty ones left out)", part.skipped_documents);
+  fmt::print("\n");
+}
+
+void run(const PrepareOptions& options) {
+  // A file over the limit of `ulimit -f` is then an error of write, which removes what was written.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::optional<ProgressBar> bar;
+  int64_t shown = 0;
+  const Prepared prepared = prepare(options, [&](int64_t done, int64_t total) {
+    if (!bar) bar.emplace(stderr, find_terminal(2), "prepare", total);
+    bar->advance(done - shown);
+    shown = done;
+  });
+  bar.reset();
+  fmt::print("{}/tokenizer: {}\n", options.output, prepared.tokenizer);
+  print_part(prepared.train, options.output);
+  if (prepared.validation) print_part(*prepared.validation, options.output);
+}
+
+struct Arguments {
+  PrepareOptions options;
+  std::string append_eot = "auto";
+  std::string text_for_vocab;
+};
+
+}  // namespace
+
+void add_prepare_command(CLI::App& root, int& /*exit_code*/) {
+  CLI::App* command = root.add_subcommand(
+      "prepare", "Turn UTF-8 text or JSONL files into token datasets for training.");
+  const auto arguments = std::make_shared<Arguments>();
+  PrepareOptions& options = arguments->options;
+  command->add_option("FILE", options.inputs, "UTF-8 text, or .jsonl/.ndjson: one object a line")
+      ->required();
+  command->add_option("--tokenizer", options.tokenizer.kind, "byte, char, gpt2, r50k or cl100k")
+      ->required();
+  command->add_option("--vocab", options.tokenizer.vocab, "gpt2: the file vocab.json");
+  command->add_option("--merges", options.tokenizer.merges, "gpt2: the file merges.txt");
+  command->add_option("--ranks", options.tokenizer.ranks, "r50k, cl100k: the tiktoken file");
+  command->add_option("--text-for-vocab", arguments->text_for_vocab,
+                      "char: a text whose characters are the vocabulary, rather than all of FILE");
+  command->add_option("--output", options.output, "directory to create")->required();
+  auto* held_out = command->add_option("--validation", options.validation,
+                                       "held-out file; may be given several times");
+  held_out->allow_extra_args(false);
+  command
+      ->add_option("--validation-fraction", options.validation_fraction,
+                   "share of the characters, from the end, to hold out; 0 holds out nothing")
+      ->capture_default_str()
+      ->excludes(held_out);
+  command->add_option("--jsonl-field", options.jsonl_field, "key of a document's text")
+      ->capture_default_str();
+  command
+      ->add_option("--append-eot", arguments->append_eot,
+                   "end-of-text id behind each document; auto: with several files or JSONL, where "
+                   "the tokenizer has one")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "yes", "no"}));
+  command->add_flag("--force", options.force, "replace an output that `weft prepare` wrote");
+  command->callback([arguments] {
+    arguments->options.append_eot = parse_append_eot(arguments->append_eot);
+    if (!arguments->text_for_vocab.empty()) {
+      if (arguments->options.tokenizer.kind != "char") {
+        fail(ErrorKind::usage, "--text-for-vocab goes with --tokenizer char only");
+      }
+      arguments->options.tokenizer.vocab = arguments->text_for_vocab;
+    }
+    run(arguments->options);
+  });
+}
+
+}  // namespace weft
