@@ -2,7 +2,10 @@
 #include <fmt/core.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,7 @@ void add_show(CLI::App& config) {
   struct Options {
     std::string file;
     std::vector<std::string> sets;
+    int64_t ranks = 0;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* show =
@@ -25,8 +29,13 @@ void add_show(CLI::App& config) {
   show->add_option("FILE", options->file, "A YAML file")->required();
   show->add_option("--set", options->sets, "KEY=VALUE, over the value of the file; repeatable")
       ->allow_extra_args(false);
-  show->callback(
-      [options] { fmt::print("{}", to_yaml(load_config(options->file, options->sets))); });
+  const CLI::Option* ranks =
+      show->add_option("--ranks", options->ranks, "Also check that this many ranks can train it")
+          ->check(CLI::PositiveNumber);
+  show->callback([options, ranks] {
+    const auto world_size = ranks->count() > 0 ? std::optional(options->ranks) : std::nullopt;
+    fmt::print("{}", to_yaml(load_config(options->file, options->sets, world_size)));
+  });
 }
 
 void add_help(CLI::App& config) {
