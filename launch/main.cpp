@@ -43,12 +43,13 @@ void refuse_unknown_command(const CLI::App& root, std::string_view command) {
 int run(CLI::App& root, int argc, char** argv, int& exit_code) {
   try {
     root.parse(argc, argv);
-    return exit_code;
+    if (!root.get_subcommands().empty()) return exit_code;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return root.exit(error);
     weft::fail(weft::ErrorKind::usage,
                "{}; `weft --help` and `weft COMMAND --help` list what there is", error.what());
   }
+  weft::fail(weft::ErrorKind::usage, "which command? `weft --help` lists them");
 }
 
 }  // namespace
@@ -57,7 +58,7 @@ int main(int argc, char** argv) {
   try {
     int exit_code = 0;
     CLI::App root("weft trains GPTs across many ranks from one YAML file.", "weft");
-    root.require_subcommand(1);
+    root.require_subcommand(0, 1);
     root.set_version_flag("--version", "weft " + std::string(weft::version()));
     for (AddCommand add : kCommands) add(root, exit_code);
     if (argc > 1 && argv[1][0] != '-') refuse_unknown_command(root, argv[1]);

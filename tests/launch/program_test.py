@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""The program as its callers see it: output, messages and exit codes.
+
+    program_test.py PATH_OF_WEFT
+"""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+WEFT = sys.argv.pop() if len(sys.argv) > 1 else "weft"
+
+
+def run(*arguments, **environment):
+    return subprocess.run([WEFT, *arguments], capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+
+
+class ProgramTest(unittest.TestCase):
+    def assert_refused(self, result, message):
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(result.stdout, "")
+        self.assertIn(message, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+    def test_says_its_version_and_its_commands(self):
+        self.assertRegex(run("--version").stdout, r"^weft \d+\.\d+\.\d+\n$")
+        result = run("--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("doctor", result.stdout)
+
+    def test_refuses_wrong_command_lines_in_one_line(self):
+        self.assert_refused(run(), "weft: usage error:")
+        self.assert_refused(run("doctr"), "did you mean 'doctor'?")
+        self.assert_refused(run("nothing-like-it"), "there is no command 'nothing-like-it'")
+        self.assert_refused(run("doctor", "--jsn"), "--jsn")
+        self.assert_refused(run("--no-such-option"), "--no-such-option")
+
+    def test_names_the_rank(self):
+        result = run("doctr", OMPI_COMM_WORLD_RANK="1", OMPI_COMM_WORLD_SIZE="3")
+        self.assertTrue(result.stderr.startswith("[rank 1/3] weft: usage error:"), result.stderr)
+
+    def test_doctor_answers_for_people_and_scripts(self):
+        text = run("doctor")
+        self.assertEqual(text.returncode, 0, text.stdout)
+        for word in ("Open MPI", "HDF5", "oneDNN", "usable cores", "CUDA", "memory"):
+            self.assertIn(word, text.stdout)
+        result = run("doctor", "--json")
+        document = json.loads(result.stdout)
+        self.assertTrue(document["able_to_train"])
+        self.assertGreaterEqual(document["machine"]["usable_cores"], 1)
+
+    def test_doctor_names_the_package_of_a_missing_tool(self):
+        result = run("doctor", PATH="/nonexistent")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("apt-get install openmpi-bin", result.stdout)
+
+    def test_doctor_sees_a_narrow_affinity_mask(self):
+        cores = os.sched_getaffinity(0)
+        if len(cores) < 2:
+            self.skipTest("this machine gives one core to the test")
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            document = json.loads(run("doctor", "--json").stdout)
+        finally:
+            os.sched_setaffinity(0, cores)
+        check = next(c for c in document["checks"] if c["name"] == "usable cores")
+        self.assertEqual((check["value"], check["status"]), ("1", "warning"))
+
+
+if __name__ == "__main__":
+    unittest.main()
