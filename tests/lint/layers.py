@@ -61,8 +61,9 @@ class Layers:
     def may_include(self, path, target):
         """Whether file `path` may include project file `target`."""
         if target.startswith("tests/"):
-            is_helper = is_under(target, "tests/support") or is_under(path, target.rsplit("/", 1)[0])
-            return path.startswith("tests/") and is_helper
+            here, there = path.rsplit("/", 1)[0], target.rsplit("/", 1)[0]
+            near = is_under(here, there) or is_under(there, here)
+            return path.startswith("tests/") and (near or is_under(there, "tests/support"))
         return self.module_of(target) in self.allowed[self.module_of(path)]
 
     def foreign_rule(self, header):

@@ -31,6 +31,8 @@ TREE = {
     "tests/core/ops/ops_test.cpp": '#include "core/ops/ops.h"\n#include "core/base/error.h"\n',
     "tests/launch/helper.h": "#pragma once\n",
     "tests/launch/run_test.cpp": '#include "launch/run.h"\n#include "tests/launch/helper.h"\n',
+    "tests/launch/all_test.cpp": '#include "tests/launch/mpi/case.h"\n',
+    "tests/launch/mpi/case.h": "#pragma once\n",
     "tests/launch/mpi/run_test.cpp": '#include "tests/launch/helper.h"\n',
 }
 
