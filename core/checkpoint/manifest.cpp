@@ -38,6 +38,14 @@ int64_t checked_bytes(const Shape& shape, DType dtype) {
   return bytes;
 }
 
+// A name that nobody vouches for, fit for a message: short, and a control character as '?'.
+std::string printable(std::string_view name) {
+  std::string text(name.substr(0, 80));
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
+  return text;
+}
+
 // One check of a manifest fails: says which file and what.
 template <typename... Args>
 [[noreturn]] void refuse(const std::string& path, fmt::format_string<Args...> text,
@@ -49,7 +57,8 @@ void check_files(const std::vector<StoredFile>& files, bool (*legal)(std::string
                  const std::string& path) {
   std::set<std::string> seen;
   for (const StoredFile& file : files) {
-    if (!legal(file.name)) refuse(path, "'{}' is no legal file name in a checkpoint", file.name);
+    if (!legal(file.name))
+      refuse(path, "'{}' is no legal file name in a checkpoint", printable(file.name));
     if (!seen.insert(file.name).second) refuse(path, "file {} is listed twice", file.name);
     if (file.bytes < 0) refuse(path, "file {} has {} bytes", file.name, file.bytes);
   }
@@ -80,9 +89,10 @@ void check_box(const Manifest& manifest, const StoredTensor& tensor, const Store
 }
 
 void check_tensor(const Manifest& manifest, const StoredTensor& tensor, const std::string& path) {
-  if (!is_tensor_name(tensor.name)) refuse(path, "'{}' is no legal tensor name", tensor.name);
+  if (!is_tensor_name(tensor.name))
+    refuse(path, "'{}' is no legal tensor name", printable(tensor.name));
   if (!is_kind_name(tensor.kind)) {
-    refuse(path, "tensor {}: '{}' is no legal kind", tensor.name, tensor.kind);
+    refuse(path, "tensor {}: '{}' is no legal kind", tensor.name, printable(tensor.kind));
   }
   if (checked_bytes(tensor.shape, tensor.dtype) < 0) {
     refuse(path, "tensor {}: shape {} is too large", tensor.name, to_string(tensor.shape));

@@ -1,6 +1,7 @@
 #include "core/checkpoint/write_hooks.h"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -28,7 +29,7 @@ class ActAtCall : public WriteHooks {
   ActAtCall(Action action, int64_t call) : action_(action), remaining_(call) {}
 
   WriteFault before(WriteCall, const std::string&) override {
-    if (--remaining_ != 0) return {};
+    if (remaining_.fetch_sub(1) != 1) return {};
     switch (action_) {
       case Action::kill:
         std::raise(SIGKILL);
@@ -48,7 +49,7 @@ class ActAtCall : public WriteHooks {
 
  private:
   Action action_;
-  int64_t remaining_;
+  std::atomic<int64_t> remaining_;
 };
 
 }  // namespace

@@ -32,7 +32,8 @@ struct WriteFault {
 class WriteHooks {
  public:
   virtual ~WriteHooks() = default;
-  // Called before each call. May also end the process or wait.
+  // Called before each call. May also end the process or wait. Ranks that are threads of one
+  // process may share hooks; they are then called from all of them.
   virtual WriteFault before(WriteCall call, const std::string& path) = 0;
 };
 
