@@ -17,7 +17,7 @@ namespace weft {
 // The bootstrap that the environment asks for: mpi under mpirun or srun --mpi=pmix, otherwise a
 // world of one rank, which never touches MPI. One per process, made by the main thread and
 // destroyed by it after every communicator made from it. Throws Error{environment} if MPI is there
-// but cannot serve several threads.
+// but cannot serve several threads, or if a launcher asks for several ranks without MPI.
 std::unique_ptr<Bootstrap> make_bootstrap(const CommOptions& options = {});
 
 // A world of one rank.

@@ -26,10 +26,14 @@ namespace {
 
 enum Tag : int { kOpenTag = 1, kReduceTag, kGatherTag, kMessageHeaderTag, kMessageTag };
 
-// Payload that travels with the header. The whole stays below the eager limit of the usual
-// transports, so that opening a call takes one trip.
-constexpr size_t kInlineBytes = 2048;
-constexpr size_t kOpenBytes = sizeof(CallHeader) + kInlineBytes;
+// Payload that travels with the header: every rank sends it to every other one, so large groups
+// stop at less. The same on all ranks, as it decides what they do next.
+size_t inline_bytes(int ranks) {
+  constexpr size_t kLeast = size_t{2} << 10;
+  constexpr size_t kShared = size_t{32} << 10;
+  return std::max(kLeast, kShared / static_cast<size_t>(ranks));
+}
+
 // Largest single message; MPI counts are ints.
 constexpr size_t kPieceBytes = size_t{64} << 20;
 
@@ -77,9 +81,11 @@ class MpiCommunicator final : public HostCommunicator {
                             const std::string& what);
   std::string member(int rank) const;
 
+  bool is_inline(const CallHeader& header) const { return header.bytes() <= inline_bytes_; }
+  size_t opening_bytes() const { return sizeof(CallHeader) + inline_bytes_; }
   const void* inline_payload(const Call& call, int peer) const;
   std::byte* opening_from(int peer) {
-    return opening_in_.data() + static_cast<size_t>(peer) * kOpenBytes;
+    return opening_in_.data() + static_cast<size_t>(peer) * opening_bytes();
   }
   std::byte* chunk_from(int peer, int64_t step) {
     const auto slot = static_cast<size_t>((step & 1) * size() + peer);
@@ -92,7 +98,8 @@ class MpiCommunicator final : public HostCommunicator {
   int exceptions_;
   std::string failure_;  // of the first call that failed
 
-  std::vector<std::byte> opening_out_;  // kOpenBytes per peer
+  size_t inline_bytes_;
+  std::vector<std::byte> opening_out_;  // opening_bytes() per peer
   std::vector<std::byte> opening_in_;
   std::vector<std::byte> chunks_;  // two per peer, from the first large reduction on
   FoldScratch scratch_;
@@ -122,8 +129,6 @@ int64_t steps_of(const Blocks& blocks, int64_t chunk) {
   return (blocks.size(0) + chunk - 1) / chunk;  // no block is longer than the first
 }
 
-bool is_inline(const CallHeader& header) { return header.bytes() <= kInlineBytes; }
-
 MpiCommunicator::MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world_ranks,
                                  const std::string& axis, const CommOptions& options)
     : HostCommunicator(rank, static_cast<int>(world_ranks.size()), axis),
@@ -131,8 +136,9 @@ MpiCommunicator::MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world
       world_ranks_(std::move(world_ranks)),
       options_(options),
       exceptions_(std::uncaught_exceptions()),
-      opening_out_(static_cast<size_t>(size()) * kOpenBytes),
-      opening_in_(static_cast<size_t>(size()) * kOpenBytes),
+      inline_bytes_(inline_bytes(size())),
+      opening_out_(static_cast<size_t>(size()) * opening_bytes()),
+      opening_in_(static_cast<size_t>(size()) * opening_bytes()),
       scratch_(size()),
       sources_(static_cast<size_t>(size())) {
   MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
@@ -190,11 +196,11 @@ const void* MpiCommunicator::inline_payload(const Call& call, int peer) const {
 
 void MpiCommunicator::open(const Call& call) {
   for (int p = 0; p < size(); ++p) {
-    if (p != rank()) receive(opening_from(p), kOpenBytes, p, kOpenTag, opening_);
+    if (p != rank()) receive(opening_from(p), opening_bytes(), p, kOpenTag, opening_);
   }
   for (int p = 0; p < size(); ++p) {
     if (p == rank()) continue;
-    std::byte* message = opening_out_.data() + static_cast<size_t>(p) * kOpenBytes;
+    std::byte* message = opening_out_.data() + static_cast<size_t>(p) * opening_bytes();
     std::memcpy(message, &call.header, sizeof(CallHeader));
     const void* payload = inline_payload(call, p);
     const size_t bytes = payload == nullptr ? 0 : call.header.bytes();
@@ -210,7 +216,7 @@ void MpiCommunicator::check_headers(const CallHeader& mine) const {
     if (p == rank()) continue;
     CallHeader theirs;
     std::memcpy(static_cast<void*>(&theirs),
-                opening_in_.data() + static_cast<size_t>(p) * kOpenBytes, sizeof(CallHeader));
+                opening_in_.data() + static_cast<size_t>(p) * opening_bytes(), sizeof(CallHeader));
     if (theirs == mine) continue;
     fail(ErrorKind::peer, "the calls on axis {} differ: {} made {}, {} made {}", axis(),
          member(rank()), to_string(mine), member(p), to_string(theirs));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
 
 #include "parallel/comm/bootstrap.h"
 #include "tests/support/collective_cases.h"
@@ -29,6 +30,48 @@ TEST(Self, ControlPlane) {
 TEST(Self, AProcessWithoutALauncherIsAloneWithoutMpi) {
   if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) GTEST_SKIP() << "started by mpirun";
   EXPECT_EQ(make_bootstrap()->size(), 1);
+}
+
+// Sets a variable for as long as it lives.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+std::string refusal() {
+  try {
+    make_bootstrap();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::environment);
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Self, LaunchersWithoutMpiAreRefusedUnlessTheyStartOneRank) {
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) GTEST_SKIP() << "started by mpirun";
+  {
+    const Variable rank("RANK", "1");
+    const Variable world("WORLD_SIZE", "4");
+    EXPECT_EQ(refusal(),
+              "RANK and WORLD_SIZE=4 ask for a job without MPI, which this build cannot connect; "
+              "start it with mpirun -np 4, or unset them to run alone");
+  }
+  {
+    const Variable rank("RANK", "0");
+    const Variable world("WORLD_SIZE", "1");
+    EXPECT_EQ(refusal(), "accepted");
+  }
+  const Variable tasks("SLURM_STEP_NUM_TASKS", "2");
+  EXPECT_EQ(refusal(),
+            "srun started 2 tasks without MPI; use srun --mpi=pmix, or mpirun inside the "
+            "allocation");
 }
 
 TEST(SelfDeathTest, AbortWorldEndsWithTheExitCode) {
