@@ -4,6 +4,7 @@
 #include "core/ops/cpu/gemm.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/device/cpu/parallel_for.h"
 #include "core/ops/cpu/tile.h"
@@ -19,15 +20,72 @@ constexpr int64_t kBlockColumns = 1024;     // columns of a packed block of b
 template <typename T>
 constexpr int64_t kWidth = tile::kVectors* tile::kLanes<T>;
 
+// x holds kLanes rows of kLanes elements and becomes its transpose: log2(kLanes) perfect shuffles.
+template <typename T>
+inline __attribute__((always_inline)) void transpose(tile::Vector<T>* x) {
+  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  typedef Index Mask __attribute__((vector_size(tile::kVectorBytes)));
+  constexpr int kSize = static_cast<int>(tile::kLanes<T>);
+  Mask low, high;
+  for (int i = 0; i < kSize; ++i) {
+    low[i] = i / 2 + i % 2 * kSize;
+    high[i] = low[i] + kSize / 2;
+  }
+#pragma GCC unroll 4
+  for (int stage = 1; stage < kSize; stage *= 2) {
+    tile::Vector<T> y[kSize];
+#pragma GCC unroll 8
+    for (int i = 0; i < kSize / 2; ++i) {
+      y[2 * i] = __builtin_shuffle(x[i], x[i + kSize / 2], low);
+      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + kSize / 2], high);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kSize; ++i) x[i] = y[i];
+  }
+}
+
+// out[k][kWidth] for a whole panel of a transposed b, whose columns are `stride` apart.
+template <typename T>
+void pack_transposed_panel(int64_t depth, const T* b, int64_t stride, T* out) {
+  constexpr int64_t kSize = tile::kLanes<T>;
+  using V = tile::Vector<T>;
+  const int64_t whole = depth / kSize * kSize;
+  for (int64_t k = 0; k < whole; k += kSize) {
+    for (int64_t j = 0; j < kWidth<T>; j += kSize) {
+      V x[kSize];
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < kSize; ++i) {
+        x[i] = *reinterpret_cast<const V*>(b + (j + i) * stride + k);
+      }
+      transpose<T>(x);
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < kSize; ++i) {
+        *reinterpret_cast<V*>(out + (k + i) * kWidth<T> + j) = x[i];
+      }
+    }
+  }
+  for (int64_t k = whole; k < depth; ++k) {
+    for (int64_t j = 0; j < kWidth<T>; ++j) out[k * kWidth<T> + j] = b[j * stride + k];
+  }
+}
+
 // out[panel][k][kWidth]: columns [0, columns) of b, zero where the last panel sticks out.
 template <typename T>
 void pack_b(int64_t depth, int64_t columns, const T* b, int64_t b_row, int64_t b_column, T* out) {
-  for (int64_t j = 0; j < columns; j += kWidth<T>) {
+  for (int64_t j = 0; j < columns; j += kWidth<T>, out += depth * kWidth<T>) {
     const int64_t width = std::min(kWidth<T>, columns - j);
-    for (int64_t k = 0; k < depth; ++k, out += kWidth<T>) {
-      const T* row = b + k * b_row + j * b_column;
-      for (int64_t i = 0; i < width; ++i) out[i] = row[i * b_column];
-      for (int64_t i = width; i < kWidth<T>; ++i) out[i] = T(0);
+    const T* from = b + j * b_column;
+    if (width == kWidth<T> && b_column == 1) {
+      for (int64_t k = 0; k < depth; ++k)
+        std::copy_n(from + k * b_row, kWidth<T>, out + k * kWidth<T>);
+    } else if (width == kWidth<T> && b_row == 1) {
+      pack_transposed_panel(depth, from, b_column, out);
+    } else {
+      for (int64_t k = 0; k < depth; ++k) {
+        T* row = out + k * kWidth<T>;
+        for (int64_t i = 0; i < width; ++i) row[i] = from[k * b_row + i * b_column];
+        for (int64_t i = width; i < kWidth<T>; ++i) row[i] = T(0);
+      }
     }
   }
 }
@@ -35,12 +93,23 @@ void pack_b(int64_t depth, int64_t columns, const T* b, int64_t b_row, int64_t b
 // out[sliver][k][kRows]: rows [0, rows) of a, zero where the last sliver sticks out.
 template <typename T>
 void pack_a(int64_t rows, int64_t depth, const T* a, int64_t a_row, int64_t a_column, T* out) {
-  for (int64_t i = 0; i < rows; i += kRows) {
+  for (int64_t i = 0; i < rows; i += kRows, out += depth * kRows) {
     const int64_t height = std::min<int64_t>(kRows, rows - i);
-    for (int64_t k = 0; k < depth; ++k, out += kRows) {
-      const T* column = a + i * a_row + k * a_column;
-      for (int64_t r = 0; r < height; ++r) out[r] = column[r * a_row];
-      for (int64_t r = height; r < kRows; ++r) out[r] = T(0);
+    const T* from = a + i * a_row;
+    if (height == kRows && a_row == 1) {
+      for (int64_t k = 0; k < depth; ++k) {
+        for (int r = 0; r < kRows; ++r) out[k * kRows + r] = from[k * a_column + r];
+      }
+    } else if (height == kRows && a_column == 1) {
+      for (int64_t k = 0; k < depth; ++k) {
+        for (int r = 0; r < kRows; ++r) out[k * kRows + r] = from[r * a_row + k];
+      }
+    } else {
+      for (int64_t k = 0; k < depth; ++k) {
+        T* column = out + k * kRows;
+        for (int64_t r = 0; r < height; ++r) column[r] = from[r * a_row + k * a_column];
+        for (int64_t r = height; r < kRows; ++r) column[r] = T(0);
+      }
     }
   }
 }

@@ -1,5 +1,5 @@
-// Matrix products: the BLAS of oneDNN in f32, our own in f64, with the epilogue applied to each
-// block of rows while it is still in cache.
+// Matrix products: the BLAS of oneDNN in f32, our own in f64, and the epilogue in one pass over the
+// result.
 #include <dnnl.h>
 #include <omp.h>
 
@@ -118,14 +118,14 @@ void finish_rows(const MatmulTask<T>& t, T* v, int64_t begin, int64_t rows) {
   }
 }
 
-// The product in blocks of rows, each finished while the caches still hold it.
+// The product, then one pass over c. The product is not cut into blocks of rows that would still be
+// in cache for the pass: each call of the BLAS packs all of b again, which costs more than reading
+// c once more. Only where c is also the activation's input do products go aside, block by block.
 template <typename T>
 void run_with_epilogue(const MatmulTask<T>& t, int threads, Scratch& scratch, Scratch& products) {
-  constexpr int64_t kBlockBytes = int64_t{1} << 20;
-  constexpr int64_t kLeastRows = 256;  // fewer would repack b too often
-  const int64_t fitting = kBlockBytes / (t.n * static_cast<int64_t>(sizeof(T)));
-  const int64_t block = std::min(t.m, std::max(kLeastRows, fitting));
-  const bool aside = t.input == t.c;  // c is still needed: products go elsewhere
+  constexpr int64_t kAsideRows = 1024;
+  const bool aside = t.input == t.c;
+  const int64_t block = aside ? std::min(t.m, kAsideRows) : t.m;
   T* v = aside ? products.get<T>(block * t.n) : nullptr;
   for (int64_t begin = 0; begin < t.m; begin += block) {
     const int64_t rows = std::min(block, t.m - begin);

@@ -73,6 +73,7 @@ inline __attribute__((always_inline)) void register_block(int64_t depth, Matrix<
       sum[i][j] = accumulate ? *reinterpret_cast<const V*>(c + i * ldc + j * kWidth) : V{};
     }
   }
+#pragma GCC unroll 4
   for (int64_t k = 0; k < depth; ++k) {
     V row[Vectors];
 #pragma GCC unroll 8

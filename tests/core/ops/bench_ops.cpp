@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

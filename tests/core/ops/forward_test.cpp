@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

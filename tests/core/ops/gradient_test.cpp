@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

@@ -2,7 +2,7 @@
 // lengths around the block size and head dims that are not whole vectors.
 #include <cmath>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

@@ -1,7 +1,7 @@
 // Elementwise operations and the sums of squares.
 #include <cmath>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

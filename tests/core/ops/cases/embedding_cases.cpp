@@ -1,5 +1,5 @@
 // Embeddings, whole and cut over a vocabulary shard.
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {
@@ -222,8 +222,8 @@ std::vector<OpCase> matmul_cases() {
   cases.push_back(make({.m = 1, .k = 300, .n = 5, .bias = true}));
   cases.push_back(make({.m = 515, .k = 33, .n = 65, .tb = true, .bias = true}));
   cases.push_back(make({.m = 200, .k = 600, .n = 100, .ta = true, .accumulate = true}));
-  {  // more rows than one block of the epilogue, with the products kept aside
-    Product p{.m = 600, .k = 7, .n = 1100};
+  {  // more rows than one block of products kept aside
+    Product p{.m = 1100, .k = 7, .n = 600};
     p.gradient = gelu;
     p.input_is_c = true;
     cases.push_back(make(p));

@@ -1,7 +1,7 @@
 // LayerNorm, with and without the fused residual sum and the bias.
 #include <cmath>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

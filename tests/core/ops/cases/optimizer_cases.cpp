@@ -1,7 +1,7 @@
 // AdamW against its formula in double.
 #include <cmath>
 
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 namespace weft::cases {
 namespace {

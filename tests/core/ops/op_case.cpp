@@ -1,4 +1,4 @@
-#include "tests/core/ops/cases/op_case.h"
+#include "tests/core/ops/op_case.h"
 
 #include <algorithm>
 #include <cmath>
