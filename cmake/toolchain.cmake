@@ -6,7 +6,9 @@ if(WEFT_CCACHE)
 endif()
 
 add_library(weft_flags INTERFACE)
-target_compile_options(weft_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
+# Argument structs are filled by designated initializers that leave the rest at its default.
+target_compile_options(weft_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wshadow
+                                            -Wnon-virtual-dtor
                                             -Woverloaded-virtual)
 if(WEFT_WERROR)
   target_compile_options(weft_flags INTERFACE -Werror)

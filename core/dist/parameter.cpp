@@ -1,0 +1,74 @@
+#include "core/dist/parameter.h"
+
+#include "core/base/philox.h"
+
+namespace weft {
+namespace {
+
+// Writes the initial values of `region` to out[0, extent.elements()).
+void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, float* out) {
+  if (spec.init.kind != Init::Kind::normal) {
+    const float value = spec.init.kind == Init::Kind::ones ? 1.0f : 0.0f;
+    std::fill(out, out + region.extent.elements(), value);
+    return;
+  }
+  WEFT_CHECK(region.extent.rank() <= 2, "{}: random init of a rank-{} tensor", region.tensor,
+             region.extent.rank());
+  const RandomKey key{.seed = seed, .stream = stream_of(region.tensor), .step = 0};
+  const bool matrix = region.extent.rank() == 2;
+  const int64_t rows = matrix ? region.extent[0] : 1;
+  const int64_t columns = region.extent.back();
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t first = matrix
+                              ? (region.offset[0] + i) * region.tensor_shape[1] + region.offset[1]
+                              : region.offset[0];
+    fill_normal(key, static_cast<uint64_t>(first), columns, spec.init.stddev, out + i * columns);
+  }
+}
+
+}  // namespace
+
+Parameter& ParameterSet::add(ParamSpec spec) {
+  auto p = std::make_unique<Parameter>();
+  p->local = local_shape(spec, mesh_, coord_);
+  p->spec = std::move(spec);
+  parameters_.push_back(std::move(p));
+  return *parameters_.back();
+}
+
+void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
+  const size_t first = grads == nullptr ? 0 : grads->mark();
+  for (const auto& p : parameters_) {
+    p->value = values.allocate(p->local, dtype);
+    if (grads != nullptr) p->grad = grads->allocate(p->local, dtype);
+  }
+  if (grads == nullptr || parameters_.empty()) return;
+  const auto count = static_cast<int64_t>((grads->mark() - first) / size_of(dtype));
+  all_grads_ = Tensor(parameters_.front()->grad.raw(), Shape{count}, dtype);
+}
+
+void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
+  std::vector<float> f32;
+  std::vector<double> f64;
+  for (const auto& p : parameters_) {
+    f32.resize(static_cast<size_t>(p->local.elements()));
+    for (const Region& r : regions(p->spec, mesh_, coord_)) {
+      initial_values(p->spec, r, seed, f32.data() + r.local_begin);
+    }
+    const void* source = f32.data();
+    if (p->value.dtype() == DType::f64) {
+      f64.assign(f32.begin(), f32.end());
+      source = f64.data();
+    }
+    device.copy_to_device(p->value.raw(), source, p->value.bytes(), stream);
+    stream.synchronize();
+  }
+}
+
+int64_t ParameterSet::global_elements() const {
+  int64_t sum = 0;
+  for (const auto& p : parameters_) sum += elements(p->spec);
+  return sum;
+}
+
+}  // namespace weft

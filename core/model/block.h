@@ -1,0 +1,44 @@
+// Block: one pre-norm transformer block, x + attention(norm(x)), then x + mlp(norm(x)).
+//
+// Between blocks the residual stream travels as two tensors, x and the delta not yet added to it:
+// the next norm adds them in the pass that reads them anyway. All branches write their delta into
+// the same buffer, since each is consumed before the next is made.
+#pragma once
+
+#include "core/nn/attention.h"
+#include "core/nn/mlp.h"
+#include "core/nn/norm.h"
+
+namespace weft {
+
+struct Residual {
+  Tensor x;              // [B,T,C]
+  Tensor delta;          // [B,T,C], the buffer of the deltas
+  bool pending = false;  // whether delta holds one that x lacks
+
+  Tensor pending_delta() const { return pending ? delta : Tensor(); }
+};
+
+class Block {
+ public:
+  Block(const Norm& norm_1, const Attention& attention, const Norm& norm_2, const Mlp& mlp)
+      : norm_1_(norm_1), attention_(attention), norm_2_(norm_2), mlp_(mlp) {}
+
+  // The result's x lives in `saved`, its delta is the one given.
+  Residual forward(const Residual& in, Saved& saved, Context& ctx);
+  // dres [B,T,C]: gradient of the block's output on entry, of its input on return.
+  void backward(const Tensor& dres, Saved& saved, Context& ctx);
+  // The weight gradients that backward deferred.
+  void backward_weights(Saved& saved, Context& ctx);
+  // Generation: as forward, at positions [past, past + n).
+  Residual decode(const Residual& in, int64_t past, const KvCache& cache, Saved& saved,
+                  Context& ctx);
+
+ private:
+  Norm norm_1_;
+  Attention attention_;
+  Norm norm_2_;
+  Mlp mlp_;
+};
+
+}  // namespace weft

@@ -1,0 +1,170 @@
+#include "core/model/gpt.h"
+
+#include <cmath>
+
+namespace weft {
+namespace {
+
+Activation activation_of(GptConfig::Activation a) {
+  switch (a) {
+    case GptConfig::Activation::gelu_tanh:
+      return Activation::gelu_tanh;
+    case GptConfig::Activation::gelu:
+      return Activation::gelu;
+    case GptConfig::Activation::relu:
+      return Activation::relu;
+  }
+  return Activation::none;
+}
+
+Block make_block(const GptConfig& c, const GptParameters::Layer& l, int64_t index) {
+  const std::string h = "h." + std::to_string(index);
+  const AttentionShape shape{c.heads, c.heads, c.head_dim()};
+  return Block(Norm(*l.norm_1_weight, l.norm_1_bias, c.norm_eps),
+               Attention(shape, Linear(*l.qkv_weight, l.qkv_bias),
+                         Linear(*l.projection_weight, l.projection_bias), c.dropout, h + ".attn"),
+               Norm(*l.norm_2_weight, l.norm_2_bias, c.norm_eps),
+               Mlp(Linear(*l.up_weight, l.up_bias), Linear(*l.down_weight, l.down_bias),
+                   activation_of(c.activation), c.dropout, h + ".mlp"));
+}
+
+void tell(GradientListener* listener, std::initializer_list<Parameter*> parameters,
+          Stream& stream) {
+  if (listener == nullptr) return;
+  for (Parameter* p : parameters) {
+    if (p != nullptr) listener->gradient_ready(*p, stream);
+  }
+}
+
+}  // namespace
+
+Gpt::Gpt(const GptConfig& config, const PlacementRule& rule, ParameterSet& set)
+    : config_(config),
+      parameters_(config, rule, set),
+      embedding_(*parameters_.tokens, parameters_.positions, config.dropout),
+      final_norm_(*parameters_.final_norm_weight, parameters_.final_norm_bias, config.norm_eps),
+      head_(*parameters_.head) {
+  for (int64_t i = 0; i < config.layers; ++i) {
+    blocks_.push_back(make_block(config, parameters_.layers[static_cast<size_t>(i)], i));
+  }
+}
+
+void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& stream) {
+  if (config_.position != GptConfig::Position::sinusoidal) return;
+  const int64_t width = config_.width;
+  fixed_positions_ = arena.allocate({config_.context_length, width}, dtype);
+  if (arena.counting()) return;
+  std::vector<double> f64(static_cast<size_t>(fixed_positions_.elements()));
+  for (int64_t t = 0; t < config_.context_length; ++t) {
+    for (int64_t c = 0; c < width; ++c) {
+      const double exponent = static_cast<double>(c / 2 * 2) / static_cast<double>(width);
+      const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
+      f64[static_cast<size_t>(t * width + c)] = c % 2 == 0 ? std::sin(angle) : std::cos(angle);
+    }
+  }
+  const std::vector<float> f32(f64.begin(), f64.end());
+  const void* source = dtype == DType::f64 ? static_cast<const void*>(f64.data()) : f32.data();
+  device.copy_to_device(fixed_positions_.raw(), source, fixed_positions_.bytes(), stream);
+  stream.synchronize();
+}
+
+Residual Gpt::embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx) {
+  const Shape shape{tokens.shape()[0], tokens.shape()[1], config_.width};
+  Residual residual{saved.allocate(shape, ctx.dtype), ctx.work.allocate(shape, ctx.dtype)};
+  embedding_.forward(tokens, fixed_positions_, first_position, residual.x, ctx);
+  return residual;
+}
+
+Tensor Gpt::run(const Tensor& tokens, Saved& saved, Context& ctx) {
+  ArenaScope scope(ctx.work);
+  saved.begin_frame();
+  Residual residual = embed(tokens, 0, saved, ctx);
+  for (Block& block : blocks_) {
+    saved.begin_frame();
+    residual = block.forward(residual, saved, ctx);
+  }
+  saved.begin_frame();
+  return final_norm_.forward(residual.x, residual.pending_delta(), saved, ctx).y;
+}
+
+void Gpt::forward(const Tensor& tokens, Saved& saved, Context& ctx) {
+  saved.push(run(tokens, saved, ctx));
+}
+
+void Gpt::backward(const Tensor& tokens, const Tensor& targets, double grad_scale,
+                   const Tensor& loss_sum, Saved& saved, Context& ctx, GradientListener* listener) {
+  ArenaScope scope(ctx.work);
+  const GptParameters& p = parameters_;
+  const Tensor hidden = saved.pop();
+  const Tensor dres = ctx.work.allocate(hidden.shape(), ctx.dtype);
+  {
+    ArenaScope head_scope(ctx.work);
+    const Tensor dhidden = ctx.work.allocate(hidden.shape(), ctx.dtype);
+    head_.backward(hidden, targets, grad_scale, loss_sum, dhidden, ctx);
+    if (p.head != p.tokens) tell(listener, {p.head}, ctx.stream);
+    ctx.ops.fill(dres, 0, ctx.stream);
+    final_norm_.backward(dhidden, dres, saved, ctx);
+    saved.end_frame();
+    tell(listener, {p.final_norm_bias, p.final_norm_weight}, ctx.stream);
+  }
+  for (size_t i = blocks_.size(); i-- > 0;) {
+    blocks_[i].backward(dres, saved, ctx);
+    if (ctx.defer_weights) continue;
+    saved.end_frame();
+    const GptParameters::Layer& l = p.layers[i];
+    tell(listener,
+         {l.down_bias, l.down_weight, l.up_bias, l.up_weight, l.norm_2_bias, l.norm_2_weight,
+          l.projection_bias, l.projection_weight, l.qkv_bias, l.qkv_weight, l.norm_1_bias,
+          l.norm_1_weight},
+         ctx.stream);
+  }
+  embedding_.backward(tokens, dres, ctx);
+  if (ctx.defer_weights) return;
+  saved.end_frame();
+  tell(listener, {p.positions, p.tokens}, ctx.stream);
+}
+
+void Gpt::backward_weights(Saved& saved, Context& ctx) {
+  for (size_t i = blocks_.size(); i-- > 0;) blocks_[i].backward_weights(saved, ctx);
+  saved.clear();
+}
+
+void Gpt::loss(const Tensor& tokens, const Tensor& targets, const Tensor& loss_sum, Saved& saved,
+               Context& ctx) {
+  head_.loss(run(tokens, saved, ctx), targets, loss_sum, ctx);
+  saved.clear();
+}
+
+void Gpt::last_row_logits(const Tensor& hidden, const Tensor& logits, Context& ctx) {
+  const int64_t rows = hidden.shape().rows();
+  head_.logits(hidden.view({rows, config_.width}).slice(rows - 1, rows), logits, ctx);
+}
+
+void Gpt::decode(const Tensor& tokens, int64_t past, std::span<const KvCache> caches,
+                 const Tensor& logits, Saved& saved, Context& ctx) {
+  ArenaScope scope(ctx.work);
+  saved.begin_frame();
+  Residual residual = embed(tokens, past, saved, ctx);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    residual = blocks_[i].decode(residual, past, caches[i], saved, ctx);
+  }
+  const Tensor hidden = final_norm_.forward(residual.x, residual.pending_delta(), saved, ctx).y;
+  last_row_logits(hidden, logits, ctx);
+  saved.clear();
+}
+
+void Gpt::last_logits(const Tensor& tokens, const Tensor& logits, Saved& saved, Context& ctx) {
+  last_row_logits(run(tokens, saved, ctx), logits, ctx);
+  saved.clear();
+}
+
+double Gpt::flops_per_token(int64_t sequence_length) const {
+  int64_t n = parameter_count(config_);
+  if (parameters_.positions != nullptr) n -= elements(parameters_.positions->spec);
+  // An untied token table is looked up, not multiplied.
+  if (!config_.tied_head) n -= elements(parameters_.tokens->spec);
+  return 6.0 * static_cast<double>(n) +
+         12.0 * static_cast<double>(config_.layers * config_.width * sequence_length);
+}
+
+}  // namespace weft

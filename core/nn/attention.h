@@ -1,0 +1,46 @@
+// Causal multi-head self-attention: fused q|k|v projection, attention core, output projection.
+#pragma once
+
+#include "core/nn/dropout.h"
+#include "core/nn/linear.h"
+
+namespace weft {
+
+// Keys and values of one layer for generation: [B,capacity,kv_heads * head_dim] each.
+struct KvCache {
+  Tensor k, v;
+};
+
+struct AttentionShape {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+};
+
+class Attention {
+ public:
+  // `name` is the logical prefix ("h.0.attn"), for randomness.
+  Attention(const AttentionShape& shape, const Linear& qkv, const Linear& projection,
+            double dropout, const std::string& name);
+
+  // x [B,T,C] -> y [B,T,C] (=).
+  void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx);
+  // dy [B,T,C] (destroyed when dropout applies) -> dx [B,T,C] (=).
+  void backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx);
+  void backward_weights(Saved& saved, Context& ctx);
+  // Generation: x [B,n,C] at positions [past, past + n); appends to the cache.
+  void decode(const Tensor& x, int64_t past, const KvCache& cache, const Tensor& y, Saved& saved,
+              Context& ctx);
+
+ private:
+  AttentionArgs args(const Context& ctx) const;
+
+  AttentionShape shape_;
+  Linear qkv_;
+  Linear projection_;
+  double dropout_;
+  uint32_t dropout_stream_;
+  Dropout residual_dropout_;
+};
+
+}  // namespace weft

@@ -1,0 +1,102 @@
+// Context: what a layer needs besides its input; Saved: what its backward needs from its forward.
+//
+// Shape legend of the layers: B samples, T tokens of each on this rank, R = B * T rows, C width,
+// H heads, D head_dim, F mlp width, V vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/ops/ops.h"
+#include "core/tensor/arena.h"
+
+namespace weft {
+
+struct Context {
+  Ops& ops;
+  Stream& stream;
+  Arena& work;  // temporaries; every layer leaves it as it found it, but for what it returns
+  DType dtype = DType::f32;
+
+  uint64_t seed = 0;
+  uint32_t step = 0;
+  bool dropout = false;  // whether dropout applies (training)
+  // Leaves weight gradients to a later backward_weights() instead of computing them in backward().
+  bool defer_weights = false;
+
+  // Which global rows and samples the local ones are: randomness is keyed by them.
+  RowMap rows;
+  int64_t first_sample = 0;
+
+  RandomKey random(uint32_t op_stream) const { return {seed, op_stream, step}; }
+};
+
+// The stack of one micro-batch: backward pops exactly what forward pushed. Memory comes from one
+// arena and goes back when a frame ends. Deferred tensors (the operands of postponed weight
+// gradients) form a queue beside it, in an arena of their own.
+class Saved {
+ public:
+  Saved(Arena& arena, Arena& deferred_arena) : arena_(arena), deferred_arena_(deferred_arena) {
+    stack_.reserve(kReserve);
+    deferred_.reserve(kReserve);
+    frames_.reserve(kReserve);
+  }
+
+  Tensor allocate(const Shape& shape, DType dtype) { return arena_.allocate(shape, dtype); }
+  void push(const Tensor& tensor) { stack_.push_back(tensor); }
+  Tensor pop() {
+    WEFT_CHECK(!stack_.empty(), "backward popped more than forward pushed");
+    const Tensor t = stack_.back();
+    stack_.pop_back();
+    return t;
+  }
+
+  // The tensor that the (below + 1)-th pop from here would return.
+  const Tensor& peek(size_t below) const {
+    WEFT_CHECK(below < stack_.size(), "peek {} into a stack of {}", below, stack_.size());
+    return stack_[stack_.size() - 1 - below];
+  }
+
+  // A frame holds what was allocated since begin_frame; frames nest.
+  void begin_frame() { frames_.push_back(arena_.mark()); }
+  void end_frame() {
+    WEFT_CHECK(!frames_.empty(), "a frame ended that never began");
+    arena_.release(frames_.back());
+    frames_.pop_back();
+  }
+  // Forgets everything: after a forward without backward.
+  void clear() {
+    stack_.clear();
+    while (!frames_.empty()) end_frame();
+    clear_deferred();
+  }
+
+  Tensor allocate_deferred(const Shape& shape, DType dtype) {
+    return deferred_arena_.allocate(shape, dtype);
+  }
+  void defer(const Tensor& tensor) { deferred_.push_back(tensor); }
+  Tensor next_deferred() {
+    WEFT_CHECK(next_deferred_ < deferred_.size(), "more weight gradients asked for than deferred");
+    return deferred_[next_deferred_++];
+  }
+  void clear_deferred() {
+    deferred_.clear();
+    next_deferred_ = 0;
+    deferred_arena_.release(0);
+  }
+
+  bool empty() const { return stack_.empty() && frames_.empty(); }
+  size_t bytes_held() const { return arena_.used(); }
+
+ private:
+  static constexpr size_t kReserve = 4096;  // tensors; grown once if a model is deeper
+
+  Arena& arena_;
+  Arena& deferred_arena_;
+  std::vector<Tensor> stack_;
+  std::vector<size_t> frames_;
+  std::vector<Tensor> deferred_;
+  size_t next_deferred_ = 0;
+};
+
+}  // namespace weft
