@@ -30,6 +30,7 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
 
 Parameter& ParameterSet::add(ParamSpec spec) {
   auto p = std::make_unique<Parameter>();
+  p->index = parameters_.size();
   p->local = local_shape(spec, mesh_, coord_);
   p->spec = std::move(spec);
   parameters_.push_back(std::move(p));

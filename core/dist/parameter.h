@@ -13,6 +13,7 @@
 namespace weft {
 
 struct Parameter {
+  size_t index;  // in its ParameterSet, in order of registration
   ParamSpec spec;
   Shape local;   // shape on this rank
   Tensor value;  // windows on the set's memory; empty before allocate()

@@ -1,0 +1,40 @@
+// AdamW over a ParameterSet: state layout and the update.
+#pragma once
+
+#include <vector>
+
+#include "core/dist/parameter.h"
+#include "core/ops/ops.h"
+#include "optim/optimizer_config.h"
+
+namespace weft {
+
+class AdamW {
+ public:
+  // What the optimizer keeps of one parameter; shaped like its value, f32.
+  struct State {
+    Tensor exp_avg;
+    Tensor exp_avg_sq;
+  };
+
+  AdamW(const AdamWConfig& config, ParameterSet& parameters)
+      : config_(config), parameters_(parameters) {}
+
+  // Lays out the state in `arena`, zero (both moments start at 0).
+  void allocate(Arena& arena);
+
+  // Update number `update` (1 for the first) of every parameter from its gradient times
+  // clip[0] (f32 [1] on the device). Gradients are zero afterwards. Weight decay applies to the
+  // parameters whose spec says so.
+  void step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream);
+
+  // State of parameters[i].
+  const State& state(size_t i) const { return states_[i]; }
+
+ private:
+  AdamWConfig config_;
+  ParameterSet& parameters_;
+  std::vector<State> states_;
+};
+
+}  // namespace weft
