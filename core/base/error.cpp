@@ -14,6 +14,8 @@ int exit_code(ErrorKind kind) {
       return 4;
     case ErrorKind::peer:
       return 5;
+    case ErrorKind::diverged:
+      return 6;
     case ErrorKind::internal:
       return 70;
   }
@@ -34,6 +36,8 @@ std::string_view name(ErrorKind kind) {
       return "environment error";
     case ErrorKind::io:
       return "i/o error";
+    case ErrorKind::diverged:
+      return "training diverged";
     case ErrorKind::peer:
       return "peer error";
   }

@@ -22,11 +22,12 @@ enum class ErrorKind {
   input,     // a data, tokenizer, checkpoint or text file that is damaged or not what it should be
   environment,  // the machine lacks something: library, memory, disk, permission, rank count
   io,           // an operation on a file failed that may succeed when tried again
+  diverged,     // training produced a loss or gradient that is not finite
   peer,         // another rank failed, disagrees, or did not answer in time
 };
 
 // Exit code of the program for an error of this kind: usage, config, input -> 2, internal -> 70,
-// environment -> 3, io -> 4, peer -> 5.
+// environment -> 3, io -> 4, peer -> 5, diverged -> 6.
 int exit_code(ErrorKind kind);
 std::string_view name(ErrorKind kind);
 

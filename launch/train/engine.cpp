@@ -1,0 +1,207 @@
+#include "launch/train/engine.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "parallel/tensor/gpt_placement.h"
+
+namespace weft {
+
+// The arenas of a rank, and the micro-batch stack that lives in two of them.
+struct Engine::Memory {
+  Memory()
+      : weights("weights"),
+        gradients("gradients"),
+        optimizer("optimizer"),
+        activations("activations"),
+        deferred("deferred"),
+        workspace("workspace"),
+        batch("batch"),
+        saved(activations, deferred) {}
+  // Real arenas as large as the peaks of `plan`.
+  Memory(Device& device, const Memory& plan)
+      : weights("weights", device, plan.weights.peak()),
+        gradients("gradients", device, plan.gradients.peak()),
+        optimizer("optimizer", device, plan.optimizer.peak()),
+        activations("activations", device, plan.activations.peak()),
+        deferred("deferred", device, plan.deferred.peak()),
+        workspace("workspace", device, plan.workspace.peak()),
+        batch("batch", device, plan.batch.peak()),
+        saved(activations, deferred) {}
+
+  Arena weights, gradients, optimizer, activations, deferred, workspace, batch;
+  Saved saved;
+};
+
+Engine::Engine(const RunConfig& config, const RankResources& rank)
+    : config_(config),
+      rank_(rank),
+      sequence_length_(config.sequence_length()),
+      micro_batch_size_(config.micro_batch_size(rank.mesh.dp)),
+      micro_batches_(config.train.batch_size / rank.mesh.dp / micro_batch_size_),
+      parameters_(rank.mesh, rank.coord),
+      model_(config.model, tensor_parallel_placement(), parameters_),
+      optimizer_(config.optimizer, parameters_),
+      norm_(parameters_),
+      handover_(rank.device.make_event()) {
+  WEFT_CHECK(micro_batches_ * micro_batch_size_ * rank.mesh.dp == config.train.batch_size,
+             "batch {} is not dp {} x micro-batches {} x {}", config.train.batch_size, rank.mesh.dp,
+             micro_batches_, micro_batch_size_);
+  Memory plan;
+  lay_out(plan);
+  rehearse(plan);
+  memory_ = std::make_unique<Memory>(rank.device, plan);
+  lay_out(*memory_);
+  host_tokens_.resize(static_cast<size_t>(tokens_.elements()));
+  host_targets_.resize(static_cast<size_t>(targets_.elements()));
+  parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
+  reducer_ =
+      std::make_unique<GradientReducer>(parameters_, rank.gradient_group, rank.device,
+                                        rank.communication, config.train.bucket_size_mib << 20);
+}
+
+Engine::~Engine() = default;
+
+void Engine::lay_out(Memory& memory) {
+  parameters_.allocate(memory.weights, &memory.gradients, DType::f32);
+  model_.allocate_constants(memory.weights, DType::f32, rank_.device, rank_.compute);
+  optimizer_.allocate(memory.optimizer);
+  norm_.allocate(memory.optimizer);
+  tokens_ = memory.batch.allocate({micro_batch_size_, sequence_length_}, DType::i32);
+  targets_ = memory.batch.allocate({micro_batch_size_, sequence_length_}, DType::i32);
+  control_ = memory.batch.allocate({2}, DType::f64);
+}
+
+// One micro-batch and one evaluation over counting arenas: their peaks are the plan.
+void Engine::rehearse(Memory& memory) {
+  const std::unique_ptr<Ops> counting = make_counting_ops();
+  Context training = context(memory, *counting, 1, 0, true);
+  const Tensor loss = control_.slice(0, 1);
+  model_.forward(tokens_, memory.saved, training);
+  model_.backward(tokens_, targets_, 1.0, loss, memory.saved, training, nullptr);
+  Context evaluation = context(memory, *counting, 1, 0, false);
+  model_.loss(tokens_, targets_, loss, memory.saved, evaluation);
+}
+
+Context Engine::context(Memory& memory, Ops& ops, int64_t update, int64_t first_sample,
+                        bool training) {
+  return {.ops = ops,
+          .stream = rank_.compute,
+          .work = memory.workspace,
+          .seed = static_cast<uint64_t>(config_.seed),
+          .step = static_cast<uint32_t>(update),
+          .dropout = training && config_.model.dropout > 0,
+          .rows = {first_sample * sequence_length_, sequence_length_, sequence_length_},
+          .first_sample = first_sample};
+}
+
+void Engine::load(int64_t first_sample, const FillSample& fill) {
+  const auto length = static_cast<size_t>(sequence_length_);
+  for (int64_t i = 0; i < micro_batch_size_; ++i) {
+    const size_t at = static_cast<size_t>(i) * length;
+    fill(first_sample + i, std::span(host_tokens_).subspan(at, length),
+         std::span(host_targets_).subspan(at, length));
+  }
+  rank_.device.copy_to_device(tokens_.raw(), host_tokens_.data(), tokens_.bytes(), rank_.compute);
+  rank_.device.copy_to_device(targets_.raw(), host_targets_.data(), targets_.bytes(),
+                              rank_.compute);
+}
+
+void Engine::sum_over_ranks(const Tensor& values) {
+  rank_.compute.record(*handover_);
+  rank_.communication.wait(*handover_);
+  rank_.gradient_group.all_reduce(values, ReduceOp::sum, rank_.communication);
+  rank_.communication.record(*handover_);
+  rank_.compute.wait(*handover_);
+}
+
+double Engine::read(const Tensor& scalar) {
+  double value = 0;
+  rank_.device.copy_to_host(&value, scalar.raw(), sizeof(value), rank_.compute);
+  rank_.compute.synchronize();
+  return value;
+}
+
+void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& fill) {
+  const double tokens = static_cast<double>(config_.train.batch_size * sequence_length_);
+  const int64_t per_rank = micro_batches_ * micro_batch_size_;
+  for (int64_t m = 0; m < micro_batches_; ++m) {
+    const int64_t sample = first_sample + rank_.coord.dp * per_rank + m * micro_batch_size_;
+    load(sample, fill);
+    Context ctx = context(*memory_, rank_.ops, update, sample, true);
+    model_.forward(tokens_, memory_->saved, ctx);
+    GradientListener* listener = m + 1 == micro_batches_ ? reducer_.get() : nullptr;
+    model_.backward(tokens_, targets_, 1.0 / tokens, control_.slice(0, 1), memory_->saved, ctx,
+                    listener);
+  }
+  reducer_->finish(rank_.compute);
+}
+
+StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
+                        bool stop) {
+  const std::array<double, 2> control{0.0, stop ? 1.0 : 0.0};
+  rank_.device.copy_to_device(control_.raw(), control.data(), sizeof(control), rank_.compute);
+  accumulate(update, first_sample, fill);
+  norm_.compute(config_.train.clip_norm, rank_.ops, rank_.compute);
+  sum_over_ranks(control_);
+  StepResult result;
+  result.loss =
+      read(control_.slice(0, 1)) / static_cast<double>(config_.train.batch_size * sequence_length_);
+  result.grad_norm = read(norm_.norm());
+  result.stop = read(control_.slice(1, 2)) > 0;
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
+    fail(ErrorKind::diverged,
+         "step {}: loss {} and gradient norm {} are not finite; lower schedule.peak_lr ({} now), "
+         "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
+         update, result.loss, result.grad_norm, config_.schedule.peak_lr);
+  }
+  optimizer_.step(lr, update, norm_.clip(), rank_.ops, rank_.compute);
+  return result;
+}
+
+double Engine::gradients(int64_t first_sample, const FillSample& fill) {
+  rank_.ops.fill(control_, 0, rank_.compute);
+  accumulate(1, first_sample, fill);
+  sum_over_ranks(control_);
+  return read(control_.slice(0, 1)) /
+         static_cast<double>(config_.train.batch_size * sequence_length_);
+}
+
+void Engine::clear_gradients() {
+  for (const auto& p : parameters_) rank_.ops.fill(p->grad, 0, rank_.compute);
+}
+
+double Engine::evaluate(int64_t samples, const FillSample& fill) {
+  // Every rank takes whole micro-batches of its contiguous share; a short last one is filled up
+  // with samples whose targets are ignored.
+  const int64_t ranks = rank_.mesh.dp;
+  const int64_t batches = (samples + micro_batch_size_ - 1) / micro_batch_size_;
+  const int64_t begin = batches * rank_.coord.dp / ranks;
+  const int64_t end = batches * (rank_.coord.dp + 1) / ranks;
+  rank_.ops.fill(control_, 0, rank_.compute);
+  const FillSample fill_up = [&](int64_t sample, std::span<int32_t> inputs,
+                                 std::span<int32_t> targets) {
+    fill(std::min(sample, samples - 1), inputs, targets);
+    if (sample >= samples) std::fill(targets.begin(), targets.end(), -1);
+  };
+  for (int64_t b = begin; b < end; ++b) {
+    load(b * micro_batch_size_, fill_up);
+    Context ctx = context(*memory_, rank_.ops, 0, b * micro_batch_size_, false);
+    model_.loss(tokens_, targets_, control_.slice(0, 1), memory_->saved, ctx);
+  }
+  sum_over_ranks(control_);
+  return read(control_.slice(0, 1)) / static_cast<double>(samples * sequence_length_);
+}
+
+std::vector<SegmentBytes> Engine::memory() const {
+  std::vector<SegmentBytes> out;
+  for (const Arena* a :
+       {&memory_->weights, &memory_->gradients, &memory_->optimizer, &memory_->activations,
+        &memory_->deferred, &memory_->workspace, &memory_->batch}) {
+    out.push_back({a->name(), a->capacity()});
+  }
+  return out;
+}
+
+}  // namespace weft

@@ -1,0 +1,104 @@
+// Engine: one rank's share of a training step. It owns the memory of model, gradients, optimizer
+// and activations, all planned before step 0, and runs forward, backward, the gradient sum and the
+// update. It knows neither files nor terminals.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/dist/communicator.h"
+#include "core/model/gpt.h"
+#include "launch/config/run_config.h"
+#include "optim/adamw.h"
+#include "optim/gradient_norm.h"
+#include "parallel/data/gradient_reducer.h"
+
+namespace weft {
+
+// What a rank computes and talks with. Borrowed by the engine.
+struct RankResources {
+  MeshShape mesh;
+  MeshCoord coord;
+  Communicator& gradient_group;  // the ranks over which gradients and losses are summed (dp, cp)
+  Device& device;
+  Stream& compute;
+  Stream& communication;  // the only stream that gradient_group is used on
+  Ops& ops;
+};
+
+// Writes the inputs and targets (T tokens each) of a sample; a pure function of its index.
+using FillSample =
+    std::function<void(int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets)>;
+
+struct StepResult {
+  double loss = 0;       // mean over the tokens of the global batch, before the update
+  double grad_norm = 0;  // before clipping
+  bool stop = false;     // some rank asked to stop after this step
+};
+
+struct SegmentBytes {
+  std::string name;  // "weights", "gradients", ...
+  size_t bytes;
+};
+
+class Engine {
+ public:
+  // config.model.vocab_size must be set. Plans and allocates memory, then initialises the weights.
+  // Throws Error{environment} when memory is short.
+  Engine(const RunConfig& config, const RankResources& rank);
+  ~Engine();
+
+  // Update number `update` (1 for the first), from samples [first_sample, first_sample +
+  // batch_size). Sample order within the batch: data rank, then micro-batch, then row. `stop` is
+  // this rank's wish. Throws Error{diverged} when the loss or the gradient is not finite; weights
+  // are then unusable.
+  StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
+                  bool stop);
+
+  // Mean loss over samples [0, samples), shared among the ranks.
+  double evaluate(int64_t samples, const FillSample& fill);
+
+  // Runs the forward and backward pass of a batch without update and leaves the summed gradients in
+  // parameters() until the next step: for comparing layouts. Returns the mean loss.
+  double gradients(int64_t first_sample, const FillSample& fill);
+  void clear_gradients();
+
+  ParameterSet& parameters() { return parameters_; }
+  AdamW& optimizer() { return optimizer_; }
+  const Gpt& model() const { return model_; }
+  std::vector<SegmentBytes> memory() const;
+  int64_t micro_batches() const { return micro_batches_; }  // of this rank per step
+
+ private:
+  struct Memory;
+
+  void lay_out(Memory& memory);
+  void rehearse(Memory& memory);
+  Context context(Memory& memory, Ops& ops, int64_t update, int64_t first_sample, bool training);
+  void load(int64_t first_sample, const FillSample& fill);
+  void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
+  void sum_over_ranks(const Tensor& values);
+  double read(const Tensor& scalar);
+
+  RunConfig config_;
+  RankResources rank_;
+  int64_t sequence_length_;
+  int64_t micro_batch_size_;
+  int64_t micro_batches_;
+  ParameterSet parameters_;
+  Gpt model_;
+  AdamW optimizer_;
+  GradientNorm norm_;
+  std::unique_ptr<Memory> memory_;
+  std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<Event> handover_;
+  Tensor tokens_, targets_;  // [B,T] i32
+  Tensor control_;           // f64 [2]: sum of token losses, number of ranks that want to stop
+  std::vector<int32_t> host_tokens_, host_targets_;
+};
+
+}  // namespace weft
