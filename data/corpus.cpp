@@ -44,7 +44,7 @@ class BlockReader {
  private:
   InputFile file_;
   const std::function<void(int64_t)>& advance_;
-  Digest digest_;
+  FileDigest digest_;
   int64_t at_ = 0;
 };
 

@@ -146,7 +146,7 @@ void Dataset::read_documents(int64_t epoch, int64_t begin, std::span<TokenId> ou
 }
 
 std::string Dataset::digest() const {
-  Digest digest;
+  FileDigest digest;
   for (const auto& source : sources_) digest.add(source->info().digest);
   const bool documents = spec_.order == DataConfig::Order::documents;
   digest.add(fmt::format("order {} length {} stride {} shuffle {} seed {} limit {}",

@@ -73,7 +73,7 @@ FileRecord DatasetWriter::close(OutputFile& file, const char* name, const char* 
   return {name, written.size(), digest_of(written)};
 }
 
-Manifest DatasetWriter::finish(std::vector<FileRecord> sources, int64_t skipped_documents) {
+DatasetManifest DatasetWriter::finish(std::vector<FileRecord> sources, int64_t skipped_documents) {
   WEFT_CHECK(manifest_.documents > 0 && manifest_.tokens > 0, "an empty {} split", manifest_.split);
   manifest_.tokens_file = close(ids_file_, kTokensName, kTokensMagic);
   manifest_.documents_file = close(documents_file_, kDocumentsName, kDocumentsMagic);

@@ -27,13 +27,13 @@ class DatasetWriter {
   int64_t documents() const { return manifest_.documents; }
 
   // Completes the files and writes the manifest. There must be at least one document.
-  Manifest finish(std::vector<FileRecord> sources, int64_t skipped_documents);
+  DatasetManifest finish(std::vector<FileRecord> sources, int64_t skipped_documents);
 
  private:
   FileRecord close(OutputFile& file, const char* name, const char* magic);
 
   std::string directory_;
-  Manifest manifest_;
+  DatasetManifest manifest_;
   TokenId eot_ = -1;  // appended to each document; -1: none
   OutputFile ids_file_;
   OutputFile documents_file_;

@@ -89,28 +89,28 @@ std::string InputFile::read_all() const {
   return bytes;
 }
 
-struct Digest::State {
+struct FileDigest::State {
   XXH3_state_t* xxh = XXH3_createState();
   ~State() { XXH3_freeState(xxh); }
 };
 
-Digest::Digest() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->xxh); }
-Digest::~Digest() = default;
-Digest::Digest(Digest&&) noexcept = default;
+FileDigest::FileDigest() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->xxh); }
+FileDigest::~FileDigest() = default;
+FileDigest::FileDigest(FileDigest&&) noexcept = default;
 
-void Digest::add(std::span<const std::byte> bytes) {
+void FileDigest::add(std::span<const std::byte> bytes) {
   XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size());
 }
 
-void Digest::add(std::string_view bytes) { add(std::as_bytes(std::span(bytes))); }
+void FileDigest::add(std::string_view bytes) { add(std::as_bytes(std::span(bytes))); }
 
-std::string Digest::hex() const {
+std::string FileDigest::hex() const {
   const XXH128_hash_t hash = XXH3_128bits_digest(state_->xxh);
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
 std::string digest_of(const InputFile& file) {
-  Digest digest;
+  FileDigest digest;
   std::vector<std::byte> block(kBufferBytes);
   for (int64_t at = 0; at < file.size(); at += static_cast<int64_t>(block.size())) {
     const auto left = static_cast<size_t>(file.size() - at);

@@ -56,11 +56,11 @@ class InputFile {
 };
 
 // XXH3-128 of bytes that arrive in pieces, as 32 hex digits.
-class Digest {
+class FileDigest {
  public:
-  Digest();
-  ~Digest();
-  Digest(Digest&&) noexcept;
+  FileDigest();
+  ~FileDigest();
+  FileDigest(FileDigest&&) noexcept;
 
   void add(std::span<const std::byte> bytes);
   void add(std::string_view bytes);

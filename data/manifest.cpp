@@ -88,7 +88,7 @@ Json parse(const std::string& path) {
 
 }  // namespace
 
-std::string to_json(const Manifest& manifest) {
+std::string to_json(const DatasetManifest& manifest) {
   Json json;
   json["format"] = kFormat;
   json["version"] = kVersion;
@@ -114,14 +114,14 @@ std::string to_json(const Manifest& manifest) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Manifest read_manifest(const std::string& path) {
+DatasetManifest read_manifest(const std::string& path) {
   const Json json = parse(path);
   const Reader reader(json, path);
   if (const int64_t version = reader.count("version"); version != kVersion) {
     fail(ErrorKind::input, "{}: version {}, this program reads version {}", path, version,
          kVersion);
   }
-  Manifest manifest;
+  DatasetManifest manifest;
   manifest.split = reader.text("split");
   manifest.tokens = reader.count("tokens", 1);
   manifest.documents = reader.count("documents", 1);

@@ -27,7 +27,7 @@ struct FileRecord {
   std::string digest;  // XXH3-128, hex
 };
 
-struct Manifest {
+struct DatasetManifest {
   std::string split;  // "train" or "validation"
   int64_t tokens = 0;
   int64_t documents = 0;
@@ -44,10 +44,10 @@ struct Manifest {
   std::vector<FileRecord> sources;  // name: the path as given
 };
 
-std::string to_json(const Manifest& manifest);
+std::string to_json(const DatasetManifest& manifest);
 
 // Throws Error{input} where the file is missing, is not a manifest, or a field is missing, of the
 // wrong type or out of range.
-Manifest read_manifest(const std::string& path);
+DatasetManifest read_manifest(const std::string& path);
 
 }  // namespace weft

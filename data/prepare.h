@@ -39,8 +39,8 @@ struct PrepareOptions {
 
 struct Prepared {
   std::string tokenizer;  // its description
-  Manifest train;
-  std::optional<Manifest> validation;
+  DatasetManifest train;
+  std::optional<DatasetManifest> validation;
 };
 
 // Bytes read so far and in all, both passes together.

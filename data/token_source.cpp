@@ -67,7 +67,7 @@ void scan(TokenLayout& layout) {
 }
 
 std::string content_digest(const TokenLayout& layout) {
-  Digest digest;
+  FileDigest digest;
   digest.add(digest_of(layout.file));
   digest.add(layout.index_digest);
   return digest.hex();
@@ -146,7 +146,7 @@ class MemoryTokens final : public TokenSource {
 
  private:
   std::string digest() const {
-    Digest digest;
+    FileDigest digest;
     digest.add(std::as_bytes(std::span(ids_)));
     digest.add(std::as_bytes(std::span(documents_)));
     return digest.hex();

@@ -40,7 +40,7 @@ void require_field(const InputFile& file, const char* what, uint64_t found, int6
        found, expected, kFix);
 }
 
-InputFile open_ids(const std::string& path, const Manifest& manifest) {
+InputFile open_ids(const std::string& path, const DatasetManifest& manifest) {
   InputFile file(path, "token file");
   require_size(file, manifest.tokens_file.bytes);
   const auto header = read_header(file, kTokensMagic);
@@ -53,7 +53,7 @@ InputFile open_ids(const std::string& path, const Manifest& manifest) {
   return file;
 }
 
-std::vector<int64_t> read_documents(const std::string& path, const Manifest& manifest) {
+std::vector<int64_t> read_documents(const std::string& path, const DatasetManifest& manifest) {
   const InputFile file(path, "document index");
   require_size(file, manifest.documents_file.bytes);
   const auto header = read_header(file, kDocumentsMagic);
@@ -84,7 +84,7 @@ TokenLayout read_weft_layout(const std::string& directory) {
          std::filesystem::exists(directory, error) ? "not a directory" : "does not exist");
   }
   const std::filesystem::path base(directory);
-  const Manifest manifest = read_manifest((base / kManifestName).string());
+  const DatasetManifest manifest = read_manifest((base / kManifestName).string());
   InputFile file = open_ids((base / kTokensName).string(), manifest);
   TokenLayout layout{.file = std::move(file),
                      .offset = kTokensHeaderBytes,
@@ -95,7 +95,7 @@ TokenLayout read_weft_layout(const std::string& directory) {
                      .format = "weft",
                      .index_digest = manifest.documents_file.digest,
                      .info = {}};
-  Digest digest;
+  FileDigest digest;
   digest.add(manifest.tokens_file.digest);
   digest.add(manifest.documents_file.digest);
   layout.info.path = directory;

@@ -22,8 +22,9 @@ namespace {
 using AddCommand = void (*)(CLI::App& root, int& exit_code);
 
 constexpr AddCommand kCommands[] = {
-    weft::add_config_command,     weft::add_doctor_command,  weft::add_tokenize_command,
-    weft::add_detokenize_command, weft::add_prepare_command,
+    weft::add_bench_command,    weft::add_config_command,   weft::add_detokenize_command,
+    weft::add_doctor_command,   weft::add_generate_command, weft::add_prepare_command,
+    weft::add_tokenize_command, weft::add_train_command,
 };
 
 // CLI11 says of a mistyped command only that one is required.

@@ -12,10 +12,13 @@ class App;
 
 namespace weft {
 
+void add_bench_command(CLI::App& root, int& exit_code);
 void add_config_command(CLI::App& root, int& exit_code);
-void add_doctor_command(CLI::App& root, int& exit_code);
-void add_tokenize_command(CLI::App& root, int& exit_code);
 void add_detokenize_command(CLI::App& root, int& exit_code);
+void add_doctor_command(CLI::App& root, int& exit_code);
+void add_generate_command(CLI::App& root, int& exit_code);
 void add_prepare_command(CLI::App& root, int& exit_code);
+void add_tokenize_command(CLI::App& root, int& exit_code);
+void add_train_command(CLI::App& root, int& exit_code);
 
 }  // namespace weft

@@ -25,7 +25,7 @@ PrepareOptions::AppendEot parse_append_eot(const std::string& text) {
   return text == "no" ? PrepareOptions::AppendEot::no : PrepareOptions::AppendEot::automatic;
 }
 
-void print_part(const Manifest& part, const std::string& output) {
+void print_part(const DatasetManifest& part, const std::string& output) {
   fmt::print("{}/{}: {} tokens, {} document{}", output, part.split, part.tokens, part.documents,
              part.documents == 1 ? "" : "s");
   if (part.skipped_documents > 0) fmt::print(" ({} empty ones left out)", part.skipped_documents);

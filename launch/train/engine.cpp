@@ -30,11 +30,20 @@ struct Engine::Memory {
         batch("batch", device, plan.batch.peak()),
         saved(activations, deferred) {}
 
+  std::vector<SegmentBytes> segments() const {
+    std::vector<SegmentBytes> out;
+    for (const Arena* a :
+         {&weights, &gradients, &optimizer, &activations, &deferred, &workspace, &batch}) {
+      out.push_back({a->name(), a->counting() ? a->peak() : a->capacity()});
+    }
+    return out;
+  }
+
   Arena weights, gradients, optimizer, activations, deferred, workspace, batch;
   Saved saved;
 };
 
-Engine::Engine(const RunConfig& config, const RankResources& rank)
+Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit)
     : config_(config),
       rank_(rank),
       sequence_length_(config.sequence_length()),
@@ -51,6 +60,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank)
   Memory plan;
   lay_out(plan);
   rehearse(plan);
+  admit(plan.segments());
   memory_ = std::make_unique<Memory>(rank.device, plan);
   lay_out(*memory_);
   host_tokens_.resize(static_cast<size_t>(tokens_.elements()));
@@ -194,14 +204,6 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   return read(control_.slice(0, 1)) / static_cast<double>(samples * sequence_length_);
 }
 
-std::vector<SegmentBytes> Engine::memory() const {
-  std::vector<SegmentBytes> out;
-  for (const Arena* a :
-       {&memory_->weights, &memory_->gradients, &memory_->optimizer, &memory_->activations,
-        &memory_->deferred, &memory_->workspace, &memory_->batch}) {
-    out.push_back({a->name(), a->capacity()});
-  }
-  return out;
-}
+std::vector<SegmentBytes> Engine::memory() const { return memory_->segments(); }
 
 }  // namespace weft

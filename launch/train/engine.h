@@ -45,11 +45,14 @@ struct SegmentBytes {
   size_t bytes;
 };
 
+// Sees the planned bytes of a rank before any is allocated.
+using AdmitMemory = std::function<void(const std::vector<SegmentBytes>&)>;
+
 class Engine {
  public:
-  // config.model.vocab_size must be set. Plans and allocates memory, then initialises the weights.
-  // Throws Error{environment} when memory is short.
-  Engine(const RunConfig& config, const RankResources& rank);
+  // config.model.vocab_size must be set. Plans memory, offers the plan to `admit` (which throws to
+  // refuse it), allocates, and initialises the weights.
+  Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit);
   ~Engine();
 
   // Update number `update` (1 for the first), from samples [first_sample, first_sample +
@@ -70,7 +73,7 @@ class Engine {
   ParameterSet& parameters() { return parameters_; }
   AdamW& optimizer() { return optimizer_; }
   const Gpt& model() const { return model_; }
-  std::vector<SegmentBytes> memory() const;
+  std::vector<SegmentBytes> memory() const;                 // by arena
   int64_t micro_batches() const { return micro_batches_; }  // of this rank per step
 
  private:

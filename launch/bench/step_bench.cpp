@@ -1,0 +1,133 @@
+#include "launch/bench/step_bench.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/dist/mesh.h"
+#include "launch/bench/timed_ops.h"
+#include "launch/train/cpu_threads.h"
+#include "launch/train/engine.h"
+#include "launch/train/peak.h"
+
+namespace weft {
+namespace {
+
+constexpr int kWarmUp = 2;
+constexpr int kTimedSteps = 3;
+
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} << 10;
+}
+
+FillSample random_tokens(int64_t vocab) {
+  return [vocab](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
+    const RandomKey key{
+        .seed = 2, .stream = stream_of("bench"), .step = static_cast<uint32_t>(sample)};
+    for (size_t t = 0; t < inputs.size(); ++t) {
+      const auto token = [&](size_t i) {
+        return static_cast<int32_t>(random_word(key, i) % static_cast<uint64_t>(vocab));
+      };
+      inputs[t] = token(t);
+      targets[t] = token(t + 1);
+    }
+  };
+}
+
+}  // namespace
+
+StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& bootstrap) {
+  using Clock = std::chrono::steady_clock;
+  StepBenchResult result;
+  result.ranks = bootstrap.size();
+  result.threads = compute_threads(config.cpu, bootstrap.local_size());
+  const auto device = make_device({.threads = result.threads});
+  const auto compute = device->make_stream(StreamKind::compute);
+  const auto communication = device->make_stream(StreamKind::communication);
+  const auto ops = make_ops(*device);
+  TimedOps timed(*ops);
+  Mesh mesh(bootstrap, {.dp = bootstrap.size()});
+  const auto admit = [&](const std::vector<SegmentBytes>& plan) {
+    for (const SegmentBytes& s : plan) result.planned_bytes += static_cast<int64_t>(s.bytes);
+  };
+  const auto resources = [&](Ops& with) {
+    return RankResources{mesh.shape(),   mesh.coord(), mesh.gradient(), *device, *compute,
+                         *communication, with};
+  };
+  const FillSample fill = random_tokens(*config.model.vocab_size);
+  int64_t update = 0;
+  const auto step = [&](Engine& engine) {
+    const Clock::time_point begin = Clock::now();
+    engine.step(update + 1, 1e-4, update * config.train.batch_size, fill, false);
+    ++update;
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  bootstrap.barrier();
+  result.gemm_peak = measure_gemm_peak(*device, *compute, *ops) * bootstrap.size();
+  {
+    Engine engine(config, resources(*ops), admit);
+    result.parameters = engine.parameters().global_elements();
+    for (int i = 0; i < kWarmUp; ++i) step(engine);
+    std::vector<double> times;
+    for (int64_t i = 0; i < steps; ++i) times.push_back(step(engine));
+    std::sort(times.begin(), times.end());
+    result.min_seconds = times.front();
+    result.median_seconds = times[times.size() / 2];
+    result.max_seconds = times.back();
+    result.tokens_per_step = config.train.batch_size * config.sequence_length();
+    result.flops_per_second = static_cast<double>(result.tokens_per_step) / result.median_seconds *
+                              engine.model().flops_per_token(config.sequence_length());
+    result.peak_resident_bytes = peak_resident_bytes();
+  }
+  Engine engine(config, resources(timed), [](const std::vector<SegmentBytes>&) {});
+  step(engine);
+  timed.reset();
+  for (int i = 0; i < kTimedSteps; ++i) step(engine);
+  for (size_t f = 0; f < TimedOps::kFamilies.size(); ++f) {
+    result.families.push_back(
+        {std::string(TimedOps::kFamilies[f]), timed.seconds(f) / kTimedSteps});
+  }
+  return result;
+}
+
+std::string to_text(const StepBenchResult& r) {
+  constexpr double kMib = 1 << 20;
+  std::string text = fmt::format(
+      "{:.1f}M parameters, {} rank{} x {} thread{}, {} tokens per step\n"
+      "{:.1f} tokens/s   {:.2f} ms per step (median; min {:.2f}, max {:.2f})\n"
+      "{:.1f} GFLOP/s (6N + 12LCT per token), {:.1f} % of the measured GEMM peak of {:.1f}\n"
+      "planned memory {:.1f} MiB per rank, peak resident {:.1f} MiB\n",
+      static_cast<double>(r.parameters) / 1e6, r.ranks, r.ranks == 1 ? "" : "s", r.threads,
+      r.threads == 1 ? "" : "s", r.tokens_per_step,
+      static_cast<double>(r.tokens_per_step) / r.median_seconds, r.median_seconds * 1e3,
+      r.min_seconds * 1e3, r.max_seconds * 1e3, r.flops_per_second / 1e9,
+      100 * r.flops_per_second / r.gemm_peak, r.gemm_peak / 1e9,
+      static_cast<double>(r.planned_bytes) / kMib,
+      static_cast<double>(r.peak_resident_bytes) / kMib);
+  for (const FamilyTime& f : r.families) {
+    text += fmt::format("  {:<12} {:8.2f} ms  {:5.1f} %\n", f.family, f.seconds * 1e3,
+                        100 * f.seconds / r.median_seconds);
+  }
+  return text;
+}
+
+std::string to_json(const StepBenchResult& r) {
+  std::string families;
+  for (const FamilyTime& f : r.families) {
+    families += fmt::format("{}\"{}\":{:.6f}", families.empty() ? "" : ",", f.family, f.seconds);
+  }
+  return fmt::format(
+      "{{\"parameters\":{},\"ranks\":{},\"threads\":{},\"tokens_per_step\":{},"
+      "\"median_seconds\":{:.6f},\"min_seconds\":{:.6f},\"max_seconds\":{:.6f},"
+      "\"tokens_per_second\":{:.3f},\"flops_per_second\":{:.4e},\"gemm_peak\":{:.4e},"
+      "\"planned_bytes\":{},\"peak_resident_bytes\":{},\"family_seconds\":{{{}}}}}\n",
+      r.parameters, r.ranks, r.threads, r.tokens_per_step, r.median_seconds, r.min_seconds,
+      r.max_seconds, static_cast<double>(r.tokens_per_step) / r.median_seconds, r.flops_per_second,
+      r.gemm_peak, r.planned_bytes, r.peak_resident_bytes, families);
+}
+
+}  // namespace weft

@@ -1,0 +1,39 @@
+// How fast training steps are, on random tokens: no data set needed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/dist/communicator.h"
+#include "launch/config/run_config.h"
+
+namespace weft {
+
+struct FamilyTime {
+  std::string family;
+  double seconds;  // per step
+};
+
+struct StepBenchResult {
+  int64_t parameters = 0;
+  int64_t tokens_per_step = 0;  // of all ranks
+  int ranks = 1;
+  int threads = 1;            // per rank
+  double median_seconds = 0;  // per step, this and the next two over `steps` steps
+  double min_seconds = 0;
+  double max_seconds = 0;
+  double flops_per_second = 0;       // 6N + 12LCT per token, at the median
+  double gemm_peak = 0;              // measured, of all ranks
+  int64_t planned_bytes = 0;         // of this rank's arenas
+  int64_t peak_resident_bytes = 0;   // of the process
+  std::vector<FamilyTime> families;  // from separate steps with a wait after every operation
+};
+
+// Trains `steps` steps (after two of warm-up) and then a few to attribute time to families.
+// Collective; the result is complete on rank 0.
+StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& bootstrap);
+
+std::string to_text(const StepBenchResult& result);
+std::string to_json(const StepBenchResult& result);
+
+}  // namespace weft

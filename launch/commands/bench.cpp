@@ -1,0 +1,56 @@
+// weft bench: speed of training steps on this machine.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "launch/bench/step_bench.h"
+#include "launch/commands/commands.h"
+#include "launch/config/load.h"
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+namespace {
+
+struct Arguments {
+  std::string config;
+  std::vector<std::string> sets;
+  int64_t steps = 10;
+  bool json = false;
+};
+
+void run(const Arguments& args) {
+  const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
+  RunConfig config = load_config(args.config, args.sets);
+  if (!config.model.vocab_size) {
+    fail(ErrorKind::config,
+         "weft bench makes its own tokens and needs a vocabulary size; add --set "
+         "model.vocab_size=50257, say");
+  }
+  if (config.train.batch_size % bootstrap->size() != 0) {
+    fail(ErrorKind::config, "train.batch_size {} is not a multiple of the {} ranks",
+         config.train.batch_size, bootstrap->size());
+  }
+  const StepBenchResult result = bench_steps(config, args.steps, *bootstrap);
+  if (bootstrap->rank() == 0) {
+    std::fputs((args.json ? to_json(result) : to_text(result)).c_str(), stdout);
+  }
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& root, int&) {
+  CLI::App* app =
+      root.add_subcommand("bench", "Measure training steps on random tokens, by op family");
+  auto args = std::make_shared<Arguments>();
+  app->add_option("config", args->config, "A run's or a model's YAML file")->required();
+  app->add_option("--set", args->sets, "Override a key (repeatable)")->type_name("KEY=VALUE");
+  app->add_option("--steps", args->steps, "Steps to time, after two of warm-up")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_flag("--json", args->json, "One JSON object");
+  app->callback([args] { run(*args); });
+}
+
+}  // namespace weft

@@ -1,0 +1,66 @@
+// weft train: one training run, alone, under mpirun, or on ranks that are threads.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include "launch/commands/commands.h"
+#include "launch/report_error.h"
+#include "launch/train/trainer.h"
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+namespace {
+
+struct Arguments {
+  TrainOptions train;
+  std::string resume;
+  int64_t stop_after = 0;
+  int local_ranks = 0;
+};
+
+int on_local_ranks(const Arguments& args) {
+  std::atomic<int> code{0};
+  run_local_ranks(args.local_ranks, [&](Bootstrap& bootstrap) {
+    const int mine = train(args.train, bootstrap);
+    if (mine != 0) code = mine;
+  });
+  return code;
+}
+
+int on_launched_ranks(const Arguments& args) {
+  const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
+  if (bootstrap->size() == 1) return train(args.train, *bootstrap);
+  try {
+    return train(args.train, *bootstrap);
+  } catch (const Error& error) {
+    // The others wait for this rank in some collective; unwinding would wait for them.
+    abort_world(report_error(error.kind(), error.what()));
+  }
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& root, int& exit_code) {
+  CLI::App* app = root.add_subcommand("train", "Train a model as a YAML file describes it");
+  auto args = std::make_shared<Arguments>();
+  app->add_option("config", args->train.config, "The run's YAML file")->required();
+  app->add_option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
+      ->type_name("KEY=VALUE");
+  app->add_option("--steps", args->stop_after, "End after this step, with a checkpoint")
+      ->check(CLI::PositiveNumber);
+  app->add_option("--resume", args->resume,
+                  "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
+  app->add_option("--local-ranks", args->local_ranks,
+                  "Run this many ranks as threads of one process")
+      ->check(CLI::Range(1, 1024));
+  app->callback([args, &exit_code] {
+    if (!args->resume.empty()) args->train.resume = args->resume;
+    if (args->stop_after > 0) args->train.stop_after = args->stop_after;
+    exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : on_launched_ranks(*args);
+  });
+}
+
+}  // namespace weft

@@ -1,0 +1,44 @@
+#include "launch/generate/trained_model.h"
+
+#include <filesystem>
+
+#include "core/checkpoint/checkpoint.h"
+#include "launch/config/load.h"
+#include "launch/train/cpu_threads.h"
+#include "launch/train/run_state.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string find_checkpoint(const std::string& path, std::vector<std::string>& notices) {
+  if (fs::exists(fs::path(path) / "manifest.json")) return path;
+  if (const auto found = find_latest(path, notices)) return found->path;
+  fail(ErrorKind::input, "{} holds no intact checkpoint{}{}", path, notices.empty() ? "" : ": ",
+       notices.empty() ? "" : notices.front());
+}
+
+}  // namespace
+
+TrainedModel load_trained_model(const std::string& path) {
+  TrainedModel model;
+  model.path = find_checkpoint(path, model.notices);
+  const CheckpointReader reader = CheckpointReader::open(model.path);
+  model.step = reader.step();
+  // 1. The attachments, checked against the manifest before anything interprets them.
+  const fs::path attached = fs::path(model.path) / "attached";
+  reader.attachment(kAttachedConfig);
+  model.config = load_config((attached / kAttachedConfig).string());
+  if (fs::exists(attached / "tokenizer.json")) model.tokenizer = open_tokenizer(attached.string());
+  // 2. The weights.
+  model.device = make_device({.threads = compute_threads(model.config.cpu, 1)});
+  model.compute = model.device->make_stream(StreamKind::compute);
+  model.ops = make_ops(*model.device);
+  model.generator =
+      std::make_unique<Generator>(model.config.model, *model.device, *model.compute, *model.ops);
+  load_parameters(reader, model.generator->parameters(), nullptr, *model.device, *model.compute);
+  return model;
+}
+
+}  // namespace weft

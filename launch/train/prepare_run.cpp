@@ -1,0 +1,136 @@
+#include "launch/train/prepare_run.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "launch/config/load.h"
+#include "launch/report_error.h"
+
+namespace weft {
+namespace {
+
+// The vocabulary that all training data was made for.
+int64_t vocabulary_of(const DataConfig& data) {
+  int64_t vocab = 0;
+  for (const std::string& path : data.train) {
+    const auto source = open_tokens(path, data.format);
+    if (!source->info().vocab_size) {
+      fail(
+          ErrorKind::config,
+          "model.vocab_size: auto, but {} does not say for which vocabulary it was made; set it to "
+          "at least {} (its largest id is {})",
+          path, source->info().largest.id + 1, source->info().largest.id);
+    }
+    vocab = std::max(vocab, *source->info().vocab_size);
+  }
+  return vocab;
+}
+
+void open_data(PreparedRun& run) {
+  const RunConfig& c = run.config;
+  const SampleSpec training{.length = c.sequence_length(),
+                            .stride = c.stride(),
+                            .order = c.data.order,
+                            .seed = static_cast<uint64_t>(c.seed)};
+  run.train = open_dataset(c.data.train, c.data.format, training, *c.model.vocab_size);
+  const TokenInfo& info = run.train->sources().front()->info();
+  run.tokenizer_directory = info.tokenizer_directory;
+  run.tokenizer_digest = info.tokenizer_digest.value_or("");
+  if (c.data.validation.empty() || c.train.eval_interval == 0) return;
+  const SampleSpec held_out{.length = c.sequence_length(), .shuffle = false};
+  run.validation = open_dataset(c.data.validation, c.data.format, held_out, *c.model.vocab_size);
+  run.validation_samples =
+      std::min(run.validation->samples_per_epoch(), c.train.eval_batches * c.train.batch_size);
+}
+
+bool is_checkpoint(const std::string& path) {
+  return std::filesystem::exists(std::filesystem::path(path) / "manifest.json");
+}
+
+// On rank 0: where to continue from; empty for a fresh start.
+std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
+  const std::string directory = run.config.checkpoint_directory();
+  if (!options.resume) {
+    const std::vector<FoundCheckpoint> present = list_checkpoints(directory);
+    if (!present.empty()) {
+      fail(ErrorKind::config,
+           "{} already holds checkpoints up to step {}; continue with --resume auto, or choose "
+           "another name, or remove it",
+           directory, present.back().step);
+    }
+    return "";
+  }
+  if (*options.resume != "auto" && is_checkpoint(*options.resume)) return *options.resume;
+  const std::string& where = *options.resume == "auto" ? directory : *options.resume;
+  const std::optional<FoundCheckpoint> found = find_latest(where, run.notices);
+  if (found) return found->path;
+  if (*options.resume != "auto") {
+    fail(ErrorKind::input, "{} holds no intact checkpoint{}{}", where,
+         run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
+  }
+  return "";
+}
+
+}  // namespace
+
+PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
+  PreparedRun run;
+  // 1. The configuration, the same on every rank.
+  run.config = load_config(options.config, options.sets, bootstrap.size());
+  // 2. The data decides an automatic vocabulary.
+  if (!run.config.model.vocab_size) run.config.model.vocab_size = vocabulary_of(run.config.data);
+  open_data(run);
+  // 3. The checkpoint to continue from.
+  if (bootstrap.rank() == 0) run.resume_path = find_resume_path(options, run);
+  return run;
+}
+
+RunState state_of(const PreparedRun& run, int64_t step) {
+  const RunConfig& c = run.config;
+  RunState s;
+  s.step = step;
+  s.consumed_samples = step * c.train.batch_size;
+  s.config_digest = config_digest(c);
+  s.tokenizer_digest = run.tokenizer_digest;
+  s.data_digest = run.train->digest();
+  s.seed = c.seed;
+  s.batch_size = c.train.batch_size;
+  s.sequence_length = c.sequence_length();
+  return s;
+}
+
+void require_same_run(const RunState& saved, const PreparedRun& run) {
+  const RunState now = state_of(run, saved.step);
+  const auto require = [&](const char* key, const auto& then, const auto& current) {
+    if (then == current) return;
+    fail(ErrorKind::config,
+         "{}: the checkpoint was written with {} {}, this run has {}; a resumed run must continue "
+         "the same data order: put the value back, or start a new run under another name",
+         run.resume_path, key, then, current);
+  };
+  require("seed", saved.seed, now.seed);
+  require("train.batch_size", saved.batch_size, now.batch_size);
+  require("train.sequence_length", saved.sequence_length, now.sequence_length);
+  require("data digest", saved.data_digest, now.data_digest);
+}
+
+int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
+  // "" when all is well, else the kind's number, a space and the message.
+  std::string mine;
+  try {
+    body();
+  } catch (const Error& error) {
+    mine = std::to_string(static_cast<int>(error.kind())) + " " + error.what();
+  }
+  const std::vector<std::string> all = bootstrap.all_gather(mine);
+  const auto bad = std::find_if(all.begin(), all.end(), [](const auto& e) { return !e.empty(); });
+  if (bad == all.end()) return 0;
+  int kind = 0;
+  const char* end = std::from_chars(bad->data(), bad->data() + bad->size(), kind).ptr;
+  const auto error_kind = static_cast<ErrorKind>(kind);
+  if (bootstrap.rank() == 0) report_error(error_kind, end + 1);
+  return exit_code(error_kind);
+}
+
+}  // namespace weft

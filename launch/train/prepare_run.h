@@ -1,0 +1,42 @@
+// Everything about a run that can be refused before the first byte of model memory is taken:
+// configuration, data, checkpoint to resume from.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/dist/communicator.h"
+#include "data/dataset.h"
+#include "launch/config/run_config.h"
+#include "launch/train/run_state.h"
+#include "launch/train/trainer.h"
+
+namespace weft {
+
+struct PreparedRun {
+  RunConfig config;  // model.vocab_size is set
+  std::optional<Dataset> train;
+  std::optional<Dataset> validation;
+  int64_t validation_samples = 0;   // of one evaluation
+  std::string tokenizer_directory;  // empty when the data names none
+  std::string tokenizer_digest;
+  std::string resume_path;  // checkpoint to continue from, or empty
+  std::vector<std::string> notices;
+};
+
+// Throws Error with what is wrong, on the ranks that see it. Collective.
+PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap);
+
+// The state a fresh run would save after `step` updates.
+RunState state_of(const PreparedRun& run, int64_t step);
+
+// Throws Error{config} when `saved` belongs to a run whose continuation would not be the one that
+// was interrupted: other data, batch or seed.
+void require_same_run(const RunState& saved, const PreparedRun& run);
+
+// Runs `body` on every rank; when it throws anywhere, rank 0 reports one error and every rank gets
+// its exit code. 0 when all went well.
+int agree(Bootstrap& bootstrap, const std::function<void()>& body);
+
+}  // namespace weft

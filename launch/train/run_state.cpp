@@ -1,0 +1,120 @@
+#include "launch/train/run_state.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace weft {
+namespace {
+
+constexpr int kSchema = 1;
+
+Box box_of(const Region& region) { return {region.offset, region.extent}; }
+
+// A window on the part of a local tensor that `region` describes.
+Tensor window(const Tensor& local, const Region& region) {
+  const int64_t count = region.extent.elements();
+  return local.view({local.elements()}).slice(region.local_begin, region.local_begin + count);
+}
+
+void load_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
+                 const Tensor& local, Device& device, Stream& stream, std::vector<char>& staging) {
+  const std::optional<TensorInfo> info = reader.find(region.tensor, kind);
+  if (!info) {
+    fail(ErrorKind::input, "{}: no {} of tensor {}; the checkpoint is of another model",
+         reader.path(), kind, region.tensor);
+  }
+  if (!(info->global_shape == region.tensor_shape) || info->dtype != local.dtype()) {
+    fail(ErrorKind::input, "{}: {} of {} is {}{}, the configuration's model needs {}{}",
+         reader.path(), kind, region.tensor, name(info->dtype), to_string(info->global_shape),
+         name(local.dtype()), to_string(region.tensor_shape));
+  }
+  const Tensor target = window(local, region);
+  staging.resize(target.bytes());
+  reader.read(region.tensor, kind, box_of(region), staging.data());
+  device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);
+  stream.synchronize();
+}
+
+}  // namespace
+
+std::string to_json(const RunState& s) {
+  nlohmann::ordered_json json{{"schema", kSchema},
+                              {"step", s.step},
+                              {"consumed_samples", s.consumed_samples},
+                              {"best_validation_loss", nullptr},
+                              {"best_step", s.best_step},
+                              {"config_digest", s.config_digest},
+                              {"tokenizer_digest", s.tokenizer_digest},
+                              {"data_digest", s.data_digest},
+                              {"seed", s.seed},
+                              {"batch_size", s.batch_size},
+                              {"sequence_length", s.sequence_length}};
+  if (s.best_validation_loss) {
+    json["best_validation_loss"] = fmt::format("{:a}", *s.best_validation_loss);
+  }
+  return json.dump();
+}
+
+RunState parse_run_state(const std::string& text, const std::string& path) {
+  try {
+    const nlohmann::json json = nlohmann::json::parse(text);
+    if (json.at("schema") != kSchema) {
+      fail(ErrorKind::input,
+           "{}: run state schema {} is not {}; use the version of weft that wrote it", path,
+           json.at("schema").dump(), kSchema);
+    }
+    RunState s;
+    json.at("step").get_to(s.step);
+    json.at("consumed_samples").get_to(s.consumed_samples);
+    const nlohmann::json& best = json.at("best_validation_loss");
+    if (best.is_string()) s.best_validation_loss = std::stod(best.get<std::string>());
+    json.at("best_step").get_to(s.best_step);
+    json.at("config_digest").get_to(s.config_digest);
+    json.at("tokenizer_digest").get_to(s.tokenizer_digest);
+    json.at("data_digest").get_to(s.data_digest);
+    json.at("seed").get_to(s.seed);
+    json.at("batch_size").get_to(s.batch_size);
+    json.at("sequence_length").get_to(s.sequence_length);
+    return s;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail(ErrorKind::input, "{}: the run state in the manifest is not readable: {}", path,
+         error.what());
+  }
+}
+
+std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer) {
+  std::vector<Shard> shards;
+  for (const auto& p : parameters) {
+    if (!is_owner(p->spec, parameters.mesh(), parameters.coord())) continue;
+    const AdamW::State& state = optimizer.state(p->index);
+    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
+      const auto add = [&](const char* kind, const Tensor& local) {
+        const Tensor t = window(local, r);
+        shards.push_back({r.tensor, kind, r.tensor_shape, t.dtype(), box_of(r), t.raw()});
+      };
+      add("weight", p->value);
+      add("exp_avg", state.exp_avg);
+      add("exp_avg_sq", state.exp_avg_sq);
+    }
+  }
+  return shards;
+}
+
+void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
+                     const AdamW* optimizer, Device& device, Stream& stream) {
+  std::vector<char> staging;
+  for (const auto& p : parameters) {
+    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
+      load_tensor(reader, r, "weight", p->value, device, stream, staging);
+      if (optimizer == nullptr) continue;
+      const AdamW::State& state = optimizer->state(p->index);
+      load_tensor(reader, r, "exp_avg", state.exp_avg, device, stream, staging);
+      load_tensor(reader, r, "exp_avg_sq", state.exp_avg_sq, device, stream, staging);
+    }
+  }
+}
+
+}  // namespace weft

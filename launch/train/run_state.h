@@ -1,0 +1,47 @@
+// What of a run a checkpoint holds besides tensors, and which tensors it holds.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/dist/parameter.h"
+#include "launch/config/run_config.h"
+#include "optim/adamw.h"
+
+namespace weft {
+
+// Name of the effective configuration among a checkpoint's attachments; a tokenizer's files lie
+// beside it.
+inline constexpr char kAttachedConfig[] = "config.yaml";
+
+struct RunState {
+  int64_t step = 0;              // updates done
+  int64_t consumed_samples = 0;  // step * batch size
+  std::optional<double> best_validation_loss;
+  int64_t best_step = 0;
+  std::string config_digest;
+  std::string tokenizer_digest;  // empty when the data names none
+  std::string data_digest;
+  // Keys on which the continuation of the run depends: seed, batch and data order.
+  int64_t seed = 0;
+  int64_t batch_size = 0;
+  int64_t sequence_length = 0;
+};
+
+std::string to_json(const RunState& state);
+// Inverse; throws Error{input} naming `path` when a key is missing or of another type.
+RunState parse_run_state(const std::string& json, const std::string& path);
+
+// This rank's part of weights and optimizer state, as windows on their memory. Owners only: over
+// all ranks each element occurs once.
+std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
+
+// Fills this rank's weights (and, unless null, its optimizer state) from a checkpoint of any
+// layout. Throws Error{input} when a tensor is missing or has another shape.
+void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
+                     const AdamW* optimizer, Device& device, Stream& stream);
+
+}  // namespace weft

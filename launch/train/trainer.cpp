@@ -1,0 +1,333 @@
+#include "launch/train/trainer.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/dist/mesh.h"
+#include "launch/config/load.h"
+#include "launch/machine.h"
+#include "launch/progress.h"
+#include "launch/train/cpu_threads.h"
+#include "launch/train/engine.h"
+#include "launch/train/loss_curve.h"
+#include "launch/train/metrics.h"
+#include "launch/train/peak.h"
+#include "launch/train/prepare_run.h"
+#include "launch/train/stop_signal.h"
+#include "launch/version.h"
+#include "optim/schedule.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+MeshShape mesh_shape(const MeshConfig& mesh, int ranks) {
+  const auto extent = [](int64_t n) { return static_cast<int>(n); };
+  return {.dp = extent(mesh.data_ranks(ranks)),
+          .cp = extent(mesh.cp),
+          .tp = extent(mesh.tp),
+          .pp = extent(mesh.pp)};
+}
+
+// Refuses a plan that the host's memory cannot hold, with what takes how much.
+AdmitMemory admit_on_host(int ranks_on_host) {
+  return [ranks_on_host](const std::vector<SegmentBytes>& plan) {
+    size_t bytes = 0;
+    std::string parts;
+    constexpr double kMib = 1 << 20;
+    for (const SegmentBytes& s : plan) {
+      bytes += s.bytes;
+      if (s.bytes > 0) {
+        parts += fmt::format("{}{} {:.1f}", parts.empty() ? "" : ", ", s.name,
+                             static_cast<double>(s.bytes) / kMib);
+      }
+    }
+    const int64_t available = read_machine().memory_available_bytes;
+    const auto needed = static_cast<int64_t>(bytes) * ranks_on_host;
+    if (available == 0 || needed <= available) return;
+    fail(
+        ErrorKind::environment,
+        "the run needs {:.1f} MiB of host memory ({} ranks here of {:.1f} MiB: {}), {:.1f} MiB are "
+        "free; lower train.micro_batch_size, train.sequence_length or the model's size",
+        static_cast<double>(needed) / kMib, ranks_on_host, static_cast<double>(bytes) / kMib, parts,
+        static_cast<double>(available) / kMib);
+  };
+}
+
+std::vector<Attachment> read_attachments(const std::string& directory) {
+  std::vector<Attachment> files;
+  if (directory.empty()) return files;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    std::ostringstream bytes;
+    bytes << in.rdbuf();
+    if (!in) fail(ErrorKind::input, "cannot read {}", entry.path().string());
+    files.push_back({entry.path().filename().string(), bytes.str()});
+  }
+  return files;
+}
+
+// One rank's training loop. Files and the terminal are rank 0's.
+class TrainingRun {
+ public:
+  TrainingRun(PreparedRun prepared, const TrainOptions& options, Bootstrap& bootstrap);
+  void begin();  // resume or fresh start, run directory
+  int run();
+
+ private:
+  bool root() const { return bootstrap_.rank() == 0; }
+  void resume();
+  void open_run_directory();
+  void one_step();
+  void evaluate(StepMetrics& metrics);
+  void report(const StepMetrics& metrics);
+  void save();
+  void finish();
+  int64_t last_step() const;
+
+  PreparedRun prepared_;
+  const TrainOptions& options_;
+  Bootstrap& bootstrap_;
+  const RunConfig& config_;
+  StopSignal signal_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> compute_;
+  std::unique_ptr<Stream> communication_;
+  std::unique_ptr<Ops> ops_;
+  Mesh mesh_;
+  std::unique_ptr<Engine> engine_;
+  FillSample fill_train_, fill_validation_;
+
+  // Rank 0 only.
+  std::optional<DirectoryLock> lock_;
+  std::optional<MetricsFile> metrics_file_;
+  std::optional<LiveLine> line_;
+  std::vector<Attachment> attachments_;
+
+  RunState state_;
+  double peak_flops_ = 0;
+  double mean_step_seconds_ = 0;
+  double checkpoint_seconds_ = 0;
+  int64_t saved_step_ = -1;
+  bool stop_ = false;
+  int exit_code_ = 0;
+};
+
+TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Bootstrap& bootstrap)
+    : prepared_(std::move(prepared)),
+      options_(options),
+      bootstrap_(bootstrap),
+      config_(prepared_.config),
+      device_(make_device({.threads = compute_threads(config_.cpu, bootstrap.local_size())})),
+      compute_(device_->make_stream(StreamKind::compute)),
+      communication_(device_->make_stream(StreamKind::communication)),
+      ops_(make_ops(*device_)),
+      mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size())) {
+  const RankResources rank{.mesh = mesh_.shape(),
+                           .coord = mesh_.coord(),
+                           .gradient_group = mesh_.gradient(),
+                           .device = *device_,
+                           .compute = *compute_,
+                           .communication = *communication_,
+                           .ops = *ops_};
+  engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
+  fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
+    prepared_.train->fill(sample, inputs, targets);
+  };
+  if (prepared_.validation) {
+    fill_validation_ = [this](int64_t sample, std::span<int32_t> inputs,
+                              std::span<int32_t> targets) {
+      prepared_.validation->fill(sample, inputs, targets);
+    };
+  }
+}
+
+void TrainingRun::begin() {
+  state_ = state_of(prepared_, 0);
+  if (root()) line_.emplace(stdout, find_terminal(1), config_.train.log_interval);
+  if (!prepared_.resume_path.empty()) resume();
+  if (root()) open_run_directory();
+}
+
+void TrainingRun::resume() {
+  const CheckpointReader reader = CheckpointReader::open(prepared_.resume_path);
+  const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
+  require_same_run(saved, prepared_);
+  load_parameters(reader, engine_->parameters(), &engine_->optimizer(), *device_, *compute_);
+  state_.step = saved.step;
+  state_.consumed_samples = saved.consumed_samples;
+  state_.best_validation_loss = saved.best_validation_loss;
+  state_.best_step = saved.best_step;
+  saved_step_ = saved.step;
+}
+
+void TrainingRun::open_run_directory() {
+  const std::string directory = config_.run_directory();
+  lock_.emplace(config_.checkpoint_directory());
+  std::error_code error;
+  fs::create_directories(directory, error);
+  std::ofstream config_file(directory + "/config.yaml");
+  config_file << to_yaml(config_);
+  if (error || !config_file.flush()) {
+    fail(ErrorKind::environment,
+         "cannot write to the run directory {}; choose another output.directory", directory);
+  }
+  attachments_ = read_attachments(prepared_.tokenizer_directory);
+  attachments_.push_back({kAttachedConfig, to_yaml(config_)});
+  metrics_file_.emplace(directory + "/metrics.jsonl", config_.name);
+  for (const std::string& notice : prepared_.notices) line_->print("notice: " + notice);
+  line_->print(fmt::format(
+      "{}: {} parameters, {} rank{} ({}), batch {} x {} tokens in {} micro-batch{} per rank",
+      config_.name, engine_->parameters().global_elements(), bootstrap_.size(),
+      bootstrap_.size() == 1 ? "" : "s", device_->description(), config_.train.batch_size,
+      config_.sequence_length(), engine_->micro_batches(),
+      engine_->micro_batches() == 1 ? "" : "es"));
+  if (!prepared_.resume_path.empty()) {
+    line_->print(fmt::format("resumed from {} at step {}", prepared_.resume_path, state_.step));
+  }
+}
+
+int64_t TrainingRun::last_step() const {
+  const int64_t steps = config_.train.steps;
+  return options_.stop_after ? std::min(steps, *options_.stop_after) : steps;
+}
+
+int TrainingRun::run() {
+  peak_flops_ = measure_gemm_peak(*device_, *compute_, *ops_) * bootstrap_.size();
+  while (state_.step < last_step() && !stop_) one_step();
+  if (saved_step_ != state_.step) save();
+  if (root()) finish();
+  bootstrap_.barrier();
+  return exit_code_;
+}
+
+void TrainingRun::one_step() {
+  const Clock::time_point begin = Clock::now();
+  const int64_t update = state_.step + 1;
+  StepMetrics metrics;
+  metrics.step = update;
+  metrics.lr = learning_rate(config_.schedule, update, config_.train.steps);
+  const StepResult result =
+      engine_->step(update, metrics.lr, state_.consumed_samples, fill_train_, signal_.requested());
+  metrics.step_seconds = seconds_since(begin);
+  metrics.loss = result.loss;
+  metrics.grad_norm = result.grad_norm;
+  stop_ = result.stop;
+  state_.step = update;
+  state_.consumed_samples += config_.train.batch_size;
+  metrics.consumed_samples = state_.consumed_samples;
+  metrics.checkpoint_seconds = std::exchange(checkpoint_seconds_, 0.0);
+  const int64_t interval = config_.train.eval_interval;
+  if (prepared_.validation && (update % interval == 0 || update == last_step())) {
+    evaluate(metrics);
+  }
+  report(metrics);
+  const int64_t every = config_.checkpoint.interval;
+  if (every > 0 && update % every == 0) save();
+}
+
+void TrainingRun::evaluate(StepMetrics& metrics) {
+  const double loss = engine_->evaluate(prepared_.validation_samples, fill_validation_);
+  metrics.validation_loss = loss;
+  if (!state_.best_validation_loss || loss < *state_.best_validation_loss) {
+    state_.best_validation_loss = loss;
+    state_.best_step = metrics.step;
+  }
+}
+
+void TrainingRun::report(const StepMetrics& given) {
+  if (!root()) return;
+  StepMetrics metrics = given;
+  const auto length = static_cast<double>(config_.sequence_length());
+  const double tokens = static_cast<double>(config_.train.batch_size) * length;
+  metrics.consumed_tokens = metrics.consumed_samples * config_.sequence_length();
+  metrics.tokens_per_second = tokens / metrics.step_seconds;
+  metrics.utilization = metrics.tokens_per_second *
+                        engine_->model().flops_per_token(config_.sequence_length()) / peak_flops_;
+  metrics_file_->write(metrics);
+  constexpr double kKeep = 0.9;  // of the running mean, per step
+  mean_step_seconds_ = mean_step_seconds_ == 0
+                           ? metrics.step_seconds
+                           : kKeep * mean_step_seconds_ + (1 - kKeep) * metrics.step_seconds;
+  line_->show(
+      {.step = metrics.step,
+       .steps = last_step(),
+       .loss = metrics.loss,
+       .validation_loss = metrics.validation_loss,
+       .learning_rate = metrics.lr,
+       .gradient_norm = metrics.grad_norm,
+       .tokens_per_second = tokens / mean_step_seconds_,
+       .peak_share = metrics.utilization,
+       .seconds_left = mean_step_seconds_ * static_cast<double>(last_step() - metrics.step)});
+}
+
+void TrainingRun::save() {
+  const std::vector<Shard> shards = shards_of(engine_->parameters(), engine_->optimizer());
+  SaveRequest request{.directory = config_.checkpoint_directory(),
+                      .step = state_.step,
+                      .shards = shards,
+                      .run_state_json = to_json(state_),
+                      .code_version = std::string(version()),
+                      .attachments = attachments_,
+                      .retention = {.keep_last = static_cast<int>(config_.checkpoint.keep_last)},
+                      .lock = lock_ ? &*lock_ : nullptr};
+  try {
+    const SaveResult result = save_checkpoint(request, bootstrap_);
+    checkpoint_seconds_ = result.seconds;
+    saved_step_ = state_.step;
+    exit_code_ = 0;
+    if (!root()) return;
+    for (const std::string& notice : result.notices) line_->print("WARNING: " + notice);
+    line_->print(fmt::format("checkpoint {} ({:.1f} MiB in {:.2f} s)", result.path,
+                             static_cast<double>(result.bytes) / (1 << 20), result.seconds));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::io) throw;
+    // Training is worth more than this checkpoint; the previous one is untouched. The run still
+    // ends with this code if no later save succeeds.
+    exit_code_ = exit_code(ErrorKind::io);
+    if (root()) line_->print(fmt::format("WARNING: checkpoint not saved: {}", error.what()));
+  }
+}
+
+void TrainingRun::finish() {
+  if (stop_) {
+    line_->print(fmt::format("stopped by {} after step {}; --resume auto continues", signal_.name(),
+                             state_.step));
+  }
+  std::string summary = fmt::format("{} steps done", state_.step);
+  if (state_.best_validation_loss) {
+    summary += fmt::format(", best validation loss {:.4f} at step {}", *state_.best_validation_loss,
+                           state_.best_step);
+  }
+  line_->print(summary);
+  const std::string directory = config_.run_directory();
+  const std::string picture = directory + "/loss.svg";
+  write_loss_curve(read_curve(directory + "/metrics.jsonl"), config_.name, picture);
+  line_->print(fmt::format("metrics {}/metrics.jsonl, loss curve {}", directory, picture));
+}
+
+}  // namespace
+
+int train(const TrainOptions& options, Bootstrap& bootstrap) {
+  // Between two agreements every rank makes the same collective calls; inside one there are none
+  // after something may have thrown.
+  PreparedRun prepared;
+  if (int code = agree(bootstrap, [&] { prepared = prepare_run(options, bootstrap); })) return code;
+  prepared.resume_path = bootstrap.broadcast(prepared.resume_path, 0);
+  std::optional<TrainingRun> run;
+  if (int code = agree(bootstrap, [&] { run.emplace(std::move(prepared), options, bootstrap); })) {
+    return code;
+  }
+  if (int code = agree(bootstrap, [&] { run->begin(); })) return code;
+  return run->run();
+}
+
+}  // namespace weft
