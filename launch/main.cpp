@@ -25,6 +25,8 @@ constexpr AddCommand kCommands[] = {
     weft::add_bench_command,    weft::add_config_command,   weft::add_detokenize_command,
     weft::add_doctor_command,   weft::add_generate_command, weft::add_prepare_command,
     weft::add_tokenize_command, weft::add_train_command,
+    weft::add_ckpt_command,     weft::add_config_command,     weft::add_doctor_command,
+    weft::add_tokenize_command, weft::add_detokenize_command, weft::add_prepare_command,
 };
 
 // CLI11 says of a mistyped command only that one is required.

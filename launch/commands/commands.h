@@ -13,6 +13,7 @@ class App;
 namespace weft {
 
 void add_bench_command(CLI::App& root, int& exit_code);
+void add_ckpt_command(CLI::App& root, int& exit_code);
 void add_config_command(CLI::App& root, int& exit_code);
 void add_detokenize_command(CLI::App& root, int& exit_code);
 void add_doctor_command(CLI::App& root, int& exit_code);
