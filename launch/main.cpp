@@ -21,13 +21,13 @@ namespace {
 
 using AddCommand = void (*)(CLI::App& root, int& exit_code);
 
+// clang-format off: one command a line
 constexpr AddCommand kCommands[] = {
-    weft::add_bench_command,    weft::add_config_command,   weft::add_detokenize_command,
-    weft::add_doctor_command,   weft::add_generate_command, weft::add_prepare_command,
-    weft::add_tokenize_command, weft::add_train_command,
-    weft::add_ckpt_command,     weft::add_config_command,     weft::add_doctor_command,
-    weft::add_tokenize_command, weft::add_detokenize_command, weft::add_prepare_command,
+    weft::add_bench_command,      weft::add_ckpt_command,     weft::add_config_command,
+    weft::add_detokenize_command, weft::add_doctor_command,   weft::add_generate_command,
+    weft::add_prepare_command,    weft::add_tokenize_command, weft::add_train_command,
 };
+// clang-format on
 
 // CLI11 says of a mistyped command only that one is required.
 void refuse_unknown_command(const CLI::App& root, std::string_view command) {
