@@ -1,0 +1,130 @@
+// EngineRank: one rank's engine with all that it borrows, one compute thread, and a text that is
+// made up, so that the tests need no data.
+//
+//   run_local_ranks(2, [&](Bootstrap& bootstrap) {
+//     EngineRank rank(char_run(), bootstrap);
+//     rank.step(1);
+//   });
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/base/philox.h"
+#include "core/dist/mesh.h"
+#include "launch/train/engine.h"
+#include "optim/schedule.h"
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+
+// Batch, model and optimizer of configs/runs/shakespeare-char.yaml.
+inline RunConfig char_run() {
+  RunConfig run;
+  run.seed = 1337;
+  run.model.vocab_size = 65;
+  run.model.context_length = 64;
+  run.model.layers = 4;
+  run.model.heads = 4;
+  run.model.width = 128;
+  run.model.bias = false;
+  run.train.steps = 2000;
+  run.train.batch_size = 12;
+  run.train.bucket_size_mib = 1;  // so that there are several
+  run.optimizer.beta2 = 0.99;
+  run.schedule.peak_lr = 1e-3;
+  run.schedule.min_lr = 1e-4;
+  return run;
+}
+
+// The other choices of the architecture, with fewer layers.
+inline RunConfig char_run_with_everything() {
+  RunConfig run = char_run();
+  run.model.layers = 2;
+  run.model.bias = true;
+  run.model.tied_head = false;
+  run.model.dropout = 0.1;
+  return run;
+}
+
+// Tokens that a model can learn something about: three of four follow from the one before.
+class MadeUpText {
+ public:
+  explicit MadeUpText(int64_t vocab) : tokens_(kTokens) {
+    const RandomKey key{.seed = 5};
+    uint32_t token = 0;
+    for (size_t i = 0; i < kTokens; ++i) {
+      const uint32_t draw = random_word(key, i);
+      token = draw % 4 == 0 ? draw / 4 : token * 7 + 3;
+      token %= static_cast<uint32_t>(vocab);
+      tokens_[i] = static_cast<int32_t>(token);
+    }
+  }
+
+  void fill(int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) const {
+    const size_t windows = kTokens - inputs.size();
+    const size_t at = static_cast<size_t>(sample) * 61 % windows;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      inputs[i] = tokens_[at + i];
+      targets[i] = tokens_[at + i + 1];
+    }
+  }
+
+ private:
+  static constexpr size_t kTokens = 20011;
+
+  std::vector<int32_t> tokens_;
+};
+
+class EngineRank {
+ public:
+  EngineRank(const RunConfig& config, Bootstrap& bootstrap)
+      : config_(config),
+        text_(*config.model.vocab_size),
+        fill_([this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
+          text_.fill(sample, inputs, targets);
+        }),
+        device_(make_device({.threads = 1})),
+        compute_(device_->make_stream(StreamKind::compute)),
+        communication_(device_->make_stream(StreamKind::communication)),
+        ops_(make_ops(*device_)),
+        mesh_(bootstrap, {.dp = bootstrap.size()}),
+        engine_(config,
+                {.mesh = mesh_.shape(),
+                 .coord = mesh_.coord(),
+                 .gradient_group = mesh_.gradient(),
+                 .device = *device_,
+                 .compute = *compute_,
+                 .communication = *communication_,
+                 .ops = *ops_},
+                [](const std::vector<SegmentBytes>&) {}) {}
+
+  EngineRank(const EngineRank&) = delete;
+  EngineRank& operator=(const EngineRank&) = delete;
+
+  StepResult step(int64_t update) {
+    const double lr = learning_rate(config_.schedule, update, config_.train.steps);
+    return engine_.step(update, lr, (update - 1) * config_.train.batch_size, fill_, false);
+  }
+  double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
+  // Of the first batch; leaves the engine as it was, the gradients apart.
+  double gradients() { return engine_.gradients(0, fill_); }
+
+  Engine& engine() { return engine_; }
+
+ private:
+  RunConfig config_;
+  MadeUpText text_;
+  FillSample fill_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> compute_;
+  std::unique_ptr<Stream> communication_;
+  std::unique_ptr<Ops> ops_;
+  Mesh mesh_;
+  Engine engine_;
+};
+
+}  // namespace weft

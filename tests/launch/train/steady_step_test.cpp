@@ -1,0 +1,36 @@
+// After the first steps, a step takes nothing from the heap.
+#include <gtest/gtest.h>
+
+#include "tests/launch/train/engine_rank.h"
+#include "tests/support/allocation_count.h"
+
+namespace weft {
+namespace {
+
+class SteadyStep : public ::testing::TestWithParam<int> {};
+
+TEST_P(SteadyStep, AllocatesNothing) {
+  RunConfig config = char_run_with_everything();
+  config.train.micro_batch_size = 3;
+  int64_t taken = -1;
+  EXPECT_GT(testing::allocations(), 0);  // they are counted
+  run_local_ranks(GetParam(), [&](Bootstrap& bootstrap) {
+    EngineRank rank(config, bootstrap);
+    for (int64_t update = 1; update <= 3; ++update) rank.step(update);
+    rank.evaluate(12);
+    bootstrap.barrier();
+    const int64_t before = testing::allocations();
+    for (int64_t update = 4; update <= 6; ++update) rank.step(update);
+    rank.evaluate(12);
+    // Summing the losses in evaluate, every rank has waited for every other.
+    const int64_t after = testing::allocations();
+    bootstrap.barrier();
+    if (bootstrap.rank() == 0) taken = after - before;
+  });
+  EXPECT_EQ(taken, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep, ::testing::Values(1, 2));
+
+}  // namespace
+}  // namespace weft
