@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "launch/format_numbers.h"
 
@@ -16,16 +17,33 @@ constexpr const char* kRewrite = "\r\x1b[K";
 
 }  // namespace
 
-std::string step_line(const StepReport& report) {
+std::string step_line(const StepReport& report, int columns) {
+  struct Piece {
+    std::string text;
+    int order = 0;  // of leaving the line; 0 stays
+  };
+  std::vector<Piece> pieces;
   const std::string steps = fmt::format("{}", report.steps);
-  std::string line =
-      fmt::format("step {:>{}}/{}  loss {:.4f}", report.step, steps.size(), steps, report.loss);
-  if (report.validation_loss) line += fmt::format("  val {:.4f}", *report.validation_loss);
-  line += fmt::format("  lr {:.1e}  norm {:.2f}  {} tok/s", report.learning_rate,
-                      report.gradient_norm, format_count(report.tokens_per_second));
-  if (report.peak_share) line += fmt::format("  {:.0f}% of peak", *report.peak_share * 100);
-  if (report.seconds_left) line += "  ETA " + format_duration(*report.seconds_left);
-  return line;
+  pieces.push_back({fmt::format("step {:>{}}/{}", report.step, steps.size(), steps)});
+  pieces.push_back({fmt::format("  loss {:.4f}", report.loss)});
+  if (report.validation_loss)
+    pieces.push_back({fmt::format("  val {:.4f}", *report.validation_loss)});
+  pieces.push_back({fmt::format("  lr {:.1e}", report.learning_rate), 2});
+  pieces.push_back({fmt::format("  norm {:.2f}", report.gradient_norm), 3});
+  pieces.push_back({fmt::format("  {} tok/s", format_count(report.tokens_per_second))});
+  if (report.peak_share) {
+    pieces.push_back({fmt::format("  {:.0f}% of peak", *report.peak_share * 100), 1});
+  }
+  if (report.seconds_left) pieces.push_back({"  ETA " + format_duration(*report.seconds_left)});
+  std::string line;
+  for (int left = 0; left <= 3; ++left) {
+    line.clear();
+    for (const Piece& piece : pieces) {
+      if (piece.order == 0 || piece.order > left) line += piece.text;
+    }
+    if (line.size() <= static_cast<size_t>(std::max(columns, 0))) return line;
+  }
+  return std::string(fit(line, columns));
 }
 
 std::string_view fit(std::string_view line, int columns) {
@@ -33,16 +51,20 @@ std::string_view fit(std::string_view line, int columns) {
 }
 
 void LiveLine::show(const StepReport& report) {
-  const std::string line = step_line(report);
   if (terminal_.live) {
+    StepReport latest = report;
+    if (report.validation_loss) validation_loss_ = report.validation_loss;
+    latest.validation_loss = validation_loss_;
     // The last column is left free: some terminals wrap as soon as it is written.
-    shown_ = fit(line, terminal_.columns - 1);
+    shown_ = step_line(latest, terminal_.columns - 1);
     fmt::print(stream_, "{}{}", kRewrite, shown_);
     std::fflush(stream_);
     return;
   }
   const bool due = interval_ > 0 && report.step % interval_ == 0;
-  if (due || report.step == 1 || report.step == report.steps) print(line);
+  if (due || report.validation_loss || report.step == 1 || report.step == report.steps) {
+    print(step_line(report));
+  }
 }
 
 void LiveLine::print(std::string_view line) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -35,8 +36,10 @@ struct StepReport {
 };
 
 // "step   120/2000  loss 2.3457  val 2.4012  lr 9.9e-04  norm 0.92  12.3k tok/s  61% of peak
-// ETA 1m20s", on one line. Numbers keep their width from step to step as far as they can.
-std::string step_line(const StepReport& report);
+// ETA 1m20s", on one line. Numbers keep their width from step to step as far as they can. Where it
+// is longer than `columns`, the share of the peak, the learning rate and the gradient norm are left
+// out in this order; what then still does not fit is cut off.
+std::string step_line(const StepReport& report, int columns = std::numeric_limits<int>::max());
 
 // At most `columns` columns of an ASCII line: a live line that wraps can no longer be rewritten.
 std::string_view fit(std::string_view line, int columns);
@@ -45,7 +48,8 @@ std::string_view fit(std::string_view line, int columns);
 // a newline when destroyed.
 class LiveLine {
  public:
-  // Off a terminal, prints the steps that are multiples of `interval`, the first and the last one.
+  // Off a terminal, prints the first and the last step, the multiples of `interval` and the steps
+  // with a validation loss. On a terminal the latest validation loss stays in the line.
   LiveLine(std::FILE* stream, Terminal terminal, int64_t interval)
       : stream_(stream), terminal_(terminal), interval_(interval) {}
   ~LiveLine() { finish(); }
@@ -62,7 +66,8 @@ class LiveLine {
   std::FILE* stream_;
   Terminal terminal_;
   int64_t interval_;
-  std::string shown_;  // the live line on the screen; empty when there is none
+  std::string shown_;                      // the live line on the screen; empty when there is none
+  std::optional<double> validation_loss_;  // the latest
 };
 
 // Work of a known size in bytes, under way for `seconds`.

@@ -47,6 +47,45 @@ TEST(StepLine, ShowsWhatIsKnown) {
             "61% of peak  ETA 1m20s");
 }
 
+TEST(StepLine, LeavesOutTheLeastWhereTheWindowIsNarrow) {
+  StepReport full = report(120);
+  full.validation_loss = 2.4012;
+  full.peak_share = 0.614;
+  full.seconds_left = 80;
+  for (int columns = 0; columns < 120; ++columns) {
+    EXPECT_LE(step_line(full, columns).size(), static_cast<size_t>(columns));
+  }
+  EXPECT_EQ(
+      step_line(full, 98),
+      "step  120/2000  loss 2.3457  val 2.4012  lr 9.9e-04  norm 0.92  12.3k tok/s  ETA 1m20s");
+  EXPECT_EQ(step_line(full, 79),
+            "step  120/2000  loss 2.3457  val 2.4012  norm 0.92  12.3k tok/s  ETA 1m20s");
+  EXPECT_EQ(step_line(full, 73), "step  120/2000  loss 2.3457  val 2.4012  12.3k tok/s  ETA 1m20s");
+}
+
+TEST(LiveLine, KeepsTheLatestValidationLossOnATerminal) {
+  const std::string text = printed([](std::FILE* stream) {
+    LiveLine line(stream, kLive, 1);
+    StepReport evaluated = report(1);
+    evaluated.validation_loss = 2.5;
+    line.show(evaluated);
+    line.show(report(2));
+  });
+  EXPECT_NE(text.find("step    2/2000  loss 2.3457  val 2.5000"), std::string::npos) << text;
+}
+
+TEST(LiveLine, PrintsEveryValidationLossElsewhere) {
+  const std::string text = printed([](std::FILE* stream) {
+    LiveLine line(stream, kPlain, 1000);
+    StepReport evaluated = report(7);
+    evaluated.validation_loss = 2.5;
+    line.show(evaluated);
+    line.show(report(8));
+  });
+  EXPECT_TRUE(text.starts_with("step    7/2000  loss 2.3457  val 2.5000")) << text;
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
 TEST(LiveLine, RewritesOneLineOnATerminal) {
   const std::string text = printed([](std::FILE* stream) {
     LiveLine line(stream, Terminal{true, 16}, 1);
