@@ -54,20 +54,20 @@ struct Gelu {
 template <typename Act, typename Team, typename T>
 WEFT_KERNEL void activate_row(Team team, int64_t n, const T* bias, T* pre, T* c) {
   if (bias != nullptr) {
-    team.for_each(n, [=](int64_t i) { c[i] += bias[i]; });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] += bias[i]; });
   }
   if (pre != nullptr) {
-    team.for_each(n, [=](int64_t i) { pre[i] = c[i]; });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { pre[i] = c[i]; });
   }
   if constexpr (!Act::kIdentity) {
-    team.for_each(n, [=](int64_t i) { c[i] = Act::value(c[i]); });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] = Act::value(c[i]); });
   }
 }
 
 // One row of the backward epilogue: c = v * act'(input). v may be c; c may be input.
 template <typename Act, typename Team, typename T>
 WEFT_KERNEL void activation_gradient_row(Team team, int64_t n, const T* v, const T* input, T* c) {
-  team.for_each(n, [=](int64_t i) { c[i] = v[i] * Act::slope(input[i]); });
+  team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] = v[i] * Act::slope(input[i]); });
 }
 
 }  // namespace weft::kernels

@@ -19,7 +19,7 @@ WEFT_KERNEL void adamw_run(Team team, int64_t n, const AdamWStep& s, float* __re
                            float* __restrict grad, float* __restrict m, float* __restrict v) {
   const float scale = s.grad_scale, b1 = s.beta1, b2 = s.beta2, c1 = 1.0f - b1, c2 = 1.0f - b2;
   const float rate = s.rate, root = s.root_correction, eps = s.eps, keep = s.keep;
-  team.for_each(n, [=](int64_t i) {
+  team.for_each(n, [=](int64_t i) WEFT_LANE {
     const float g = grad[i] * scale;
     const float mi = b1 * m[i] + c1 * g;
     const float vi = b2 * v[i] + c2 * (g * g);

@@ -28,7 +28,7 @@ WEFT_KERNEL void dropout_run(Team team, const RandomKey& key, uint64_t first, in
     const uint64_t block = index / 4;
     const int64_t skip = static_cast<int64_t>(index % 4);
     const int64_t count = std::min<int64_t>(4 * kBlocks - skip, n - done);
-    team.for_each((skip + count + 3) / 4, [&words, key, block](int64_t i) {
+    team.for_each((skip + count + 3) / 4, [&words, key, block](int64_t i) WEFT_LANE {
       const auto word = random_block(key, block + static_cast<uint64_t>(i));
       words[4 * i] = word[0];
       words[4 * i + 1] = word[1];
@@ -38,8 +38,8 @@ WEFT_KERNEL void dropout_run(Team team, const RandomKey& key, uint64_t first, in
     const uint32_t* kept = words + skip;
     const T* from = x + done;
     T* to = y + done;
-    team.for_each(count,
-                  [=](int64_t i) { to[i] = kept[i] >= threshold ? from[i] * factor : T(0); });
+    team.for_each(count, [=](int64_t i)
+                             WEFT_LANE { to[i] = kept[i] >= threshold ? from[i] * factor : T(0); });
     done += count;
   }
 }

@@ -10,12 +10,17 @@
 #include <cstdint>
 #include <limits>
 
+// WEFT_KERNEL marks the functions of kernels, WEFT_LANE the lambdas they hand to a Team: a call
+// left in a loop would keep it from becoming vector code.
 #if defined(__CUDACC__)
 #define WEFT_KERNEL __host__ __device__ __forceinline__
+#define WEFT_LANE
 #elif defined(__GNUC__)
 #define WEFT_KERNEL inline __attribute__((always_inline))
+#define WEFT_LANE __attribute__((always_inline))
 #else
 #define WEFT_KERNEL inline
+#define WEFT_LANE
 #endif
 
 namespace weft::kernels {
@@ -29,12 +34,15 @@ WEFT_KERNEL float multiply_add(float a, float b, float c) {
 #endif
 }
 
-// c[0] + c[1] x + c[2] x^2 + ...
-template <int N>
+// c[kFirst] + c[kFirst + 1] x + c[kFirst + 2] x^2 + ... A recursion, because a loop in here would
+// keep the compiler from making vector code of the loop around it.
+template <int kFirst = 0, int N>
 WEFT_KERNEL float polynomial(const float (&c)[N], float x) {
-  float value = c[N - 1];
-  for (int i = N - 2; i >= 0; --i) value = multiply_add(value, x, c[i]);
-  return value;
+  if constexpr (kFirst + 1 < N) {
+    return multiply_add(polynomial<kFirst + 1>(c, x), x, c[kFirst]);
+  } else {
+    return c[kFirst];
+  }
 }
 
 // e^x. x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite: ln 2 in two parts, the first with few

@@ -16,13 +16,14 @@ WEFT_KERNEL void softmax_stats_row(Team team, int64_t n, const T* x, T* max_out,
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const T* block = x + begin;
     const int64_t count = n - begin < kBlock ? n - begin : kBlock;
-    const T block_max = team.template max<T>(count, [=](int64_t i) { return block[i]; });
+    const T block_max = team.template max<T>(count, [=](int64_t i) WEFT_LANE { return block[i]; });
     if (block_max > best) {
       total *= exp(best - block_max);
       best = block_max;
     }
     const T shift = best;
-    total += team.template sum<T>(count, [=](int64_t i) { return exp(block[i] - shift); });
+    total +=
+        team.template sum<T>(count, [=](int64_t i) WEFT_LANE { return exp(block[i] - shift); });
   }
   *max_out = best;
   *sum_out = total;
@@ -31,8 +32,8 @@ WEFT_KERNEL void softmax_stats_row(Team team, int64_t n, const T* x, T* max_out,
 // x[0, n) = e^(x - shift) * factor, x[n, width) = 0.
 template <typename Team, typename T>
 WEFT_KERNEL void softmax_scale_row(Team team, int64_t n, int64_t width, T shift, T factor, T* x) {
-  team.for_each(n, [=](int64_t i) { x[i] = exp(x[i] - shift) * factor; });
-  team.for_each(width - n, [=](int64_t i) { x[n + i] = T(0); });
+  team.for_each(n, [=](int64_t i) WEFT_LANE { x[i] = exp(x[i] - shift) * factor; });
+  team.for_each(width - n, [=](int64_t i) WEFT_LANE { x[n + i] = T(0); });
 }
 
 }  // namespace weft::kernels

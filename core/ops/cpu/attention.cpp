@@ -75,7 +75,7 @@ template <typename T>
 void pack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, int64_t stride,
                T factor, T* to) {
   for (int64_t r = 0; r < rows; ++r, from += stride, to += padded_dim) {
-    HostTeam().for_each(dim, [=](int64_t d) { to[d] = from[d] * factor; });
+    HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE { to[d] = from[d] * factor; });
     for (int64_t d = dim; d < padded_dim; ++d) to[d] = T(0);
   }
 }
@@ -100,7 +100,7 @@ template <typename T>
 void unpack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, T factor, T* to,
                  int64_t stride) {
   for (int64_t r = 0; r < rows; ++r, from += padded_dim, to += stride) {
-    HostTeam().for_each(dim, [=](int64_t d) { to[d] = from[d] * factor; });
+    HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE { to[d] = from[d] * factor; });
   }
 }
 
@@ -148,17 +148,17 @@ struct ForwardSpace {
 template <typename T>
 void online_softmax_row(const ForwardSpace<T>& s, int64_t i, int64_t visible, int64_t padded_dim) {
   T* row = s.scores + i * kBlock;
-  const T block_top = HostTeam().max<T>(visible, [=](int64_t j) { return row[j]; });
+  const T block_top = HostTeam().max<T>(visible, [=](int64_t j) WEFT_LANE { return row[j]; });
   const T top = s.top[i] > block_top ? s.top[i] : block_top;
-  HostTeam().for_each(visible, [=](int64_t j) { row[j] = kernels::exp(row[j] - top); });
+  HostTeam().for_each(visible, [=](int64_t j) WEFT_LANE { row[j] = kernels::exp(row[j] - top); });
   for (int64_t j = visible; j < kBlock; ++j) row[j] = T(0);
-  const T sum = HostTeam().sum<T>(kBlock, [=](int64_t j) { return row[j]; });
+  const T sum = HostTeam().sum<T>(kBlock, [=](int64_t j) WEFT_LANE { return row[j]; });
   const T fade = kernels::exp(s.top[i] - top);
   s.total[i] = s.total[i] * fade + sum;
   s.top[i] = top;
   if (fade != T(1)) {
     T* out = s.sums + i * padded_dim;
-    HostTeam().for_each(padded_dim, [=](int64_t d) { out[d] *= fade; });
+    HostTeam().for_each(padded_dim, [=](int64_t d) WEFT_LANE { out[d] *= fade; });
   }
 }
 
@@ -257,7 +257,7 @@ void backward_row(const Layout<T>& l, const BackwardSpace<T>& s, int64_t b, int6
   T* p = s.weights + at;
   T* dp = s.dscores + at;
   const T delta = s.delta[query];
-  HostTeam().for_each(visible, [=](int64_t j) { p[j] = kernels::exp(p[j] - lse); });
+  HostTeam().for_each(visible, [=](int64_t j) WEFT_LANE { p[j] = kernels::exp(p[j] - lse); });
   for (int64_t j = visible; j < kBlock; ++j) p[j] = dp[j] = T(0);
   if (l.dropout > 0) {
     T* dropped = s.dropped + at;
@@ -265,7 +265,7 @@ void backward_row(const Layout<T>& l, const BackwardSpace<T>& s, int64_t b, int6
     drop(l, b, h, query, key, visible, dp, dp);
     for (int64_t j = visible; j < kBlock; ++j) dropped[j] = T(0);
   }
-  HostTeam().for_each(kBlock, [=](int64_t j) { dp[j] = p[j] * (dp[j] - delta); });
+  HostTeam().for_each(kBlock, [=](int64_t j) WEFT_LANE { dp[j] = p[j] * (dp[j] - delta); });
 }
 
 // Queries of block `i` against keys of block `j` <= i of head (b, h).
@@ -331,7 +331,7 @@ void backward_head(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t 
   for (int64_t i = 0; i < l.length; ++i) {
     const T* x = out + i * l.out_row();
     const T* y = dout + i * l.out_row();
-    s.delta[i] = HostTeam().sum<T>(l.dim, [=](int64_t d) { return x[d] * y[d]; });
+    s.delta[i] = HostTeam().sum<T>(l.dim, [=](int64_t d) WEFT_LANE { return x[d] * y[d]; });
   }
   std::fill_n(s.dqueries, l.blocks() * kBlock * l.padded_dim, T(0));
   const T* lse = t.lse + (b * l.heads + h) * l.length;
@@ -397,17 +397,18 @@ void decode_query(const DecodeTask<T>& t, int64_t b, int64_t h, int64_t i, T* sc
   const T scale = l.scale;
   for (int64_t j = 0; j < seen; ++j) {
     const T* k = t.keys + cache + j * width;
-    scores[j] = HostTeam().sum<T>(l.dim, [=](int64_t d) { return q[d] * scale * k[d]; });
+    scores[j] = HostTeam().sum<T>(l.dim, [=](int64_t d) WEFT_LANE { return q[d] * scale * k[d]; });
   }
-  const T top = HostTeam().max<T>(seen, [=](int64_t j) { return scores[j]; });
-  HostTeam().for_each(seen, [=](int64_t j) { scores[j] = kernels::exp(scores[j] - top); });
-  const T factor = T(1) / HostTeam().sum<T>(seen, [=](int64_t j) { return scores[j]; });
+  const T top = HostTeam().max<T>(seen, [=](int64_t j) WEFT_LANE { return scores[j]; });
+  HostTeam().for_each(seen,
+                      [=](int64_t j) WEFT_LANE { scores[j] = kernels::exp(scores[j] - top); });
+  const T factor = T(1) / HostTeam().sum<T>(seen, [=](int64_t j) WEFT_LANE { return scores[j]; });
   T* out = t.out + l.out_at(b, h) + i * l.out_row();
   std::fill_n(out, l.dim, T(0));
   for (int64_t j = 0; j < seen; ++j) {
     const T* v = t.values + cache + j * width;
     const T p = scores[j] * factor;
-    HostTeam().for_each(l.dim, [=](int64_t d) { out[d] += p * v[d]; });
+    HostTeam().for_each(l.dim, [=](int64_t d) WEFT_LANE { out[d] += p * v[d]; });
   }
 }
 

@@ -14,7 +14,7 @@ void CpuOps::bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) {
       const auto add = [=](int64_t begin, int64_t end, T* partial) {
         for (int64_t r = begin; r < end; ++r) {
           const T* row = from + r * n;
-          kernels::HostTeam().for_each(n, [=](int64_t i) { partial[i] += row[i]; });
+          kernels::HostTeam().for_each(n, [=](int64_t i) WEFT_LANE { partial[i] += row[i]; });
         }
       };
       detail::column_sums<T>(threads, rows, n, *scratch, add,

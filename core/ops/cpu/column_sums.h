@@ -33,7 +33,7 @@ void column_sums(int threads, int64_t rows, int64_t width, Scratch& scratch, con
       for (int64_t block = 0; block < blocks; ++block) {
         const T* partial = partials + block * width + c;
         T* t = total;
-        kernels::HostTeam().for_each(count, [=](int64_t i) { t[i] += partial[i]; });
+        kernels::HostTeam().for_each(count, [=](int64_t i) WEFT_LANE { t[i] += partial[i]; });
       }
       for (int64_t i = 0; i < count; ++i) finish(c + i, total[i]);
     }

@@ -80,9 +80,8 @@ struct Store<F16> {
 template <typename From, typename To>
 void convert(int threads, int64_t n, const From* from, To* to) {
   parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
-    HostTeam().for_each(end - begin, [src = from + begin, dst = to + begin](int64_t i) {
-      dst[i] = Store<To>::from(load(src[i]));
-    });
+    HostTeam().for_each(end - begin, [src = from + begin, dst = to + begin](int64_t i)
+                                         WEFT_LANE { dst[i] = Store<To>::from(load(src[i])); });
   });
 }
 
@@ -96,8 +95,8 @@ void CpuOps::add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stre
     cpu.run([threads = cpu.threads(), n = a.elements(), p = a.data<T>(), q = b.data<T>(),
              to = y.data<T>()] {
       parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
-        HostTeam().for_each(end - begin,
-                            [=](int64_t i) { to[begin + i] = p[begin + i] + q[begin + i]; });
+        HostTeam().for_each(
+            end - begin, [=](int64_t i) WEFT_LANE { to[begin + i] = p[begin + i] + q[begin + i]; });
       });
     });
   });
@@ -111,7 +110,7 @@ void CpuOps::scale(const Tensor& x, double factor, Stream& stream) {
     cpu.run(
         [threads = cpu.threads(), n = x.elements(), to = x.data<T>(), by = static_cast<T>(factor)] {
           parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
-            HostTeam().for_each(end - begin, [=](int64_t i) { to[begin + i] *= by; });
+            HostTeam().for_each(end - begin, [=](int64_t i) WEFT_LANE { to[begin + i] *= by; });
           });
         });
   });

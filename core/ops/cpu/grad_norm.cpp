@@ -20,7 +20,7 @@ void CpuOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream
         for (int64_t b = begin; b < end; ++b) {
           const T* block = from + b * kNormBlock;
           const int64_t count = std::min(kNormBlock, n - b * kNormBlock);
-          to[b] = kernels::HostTeam().sum<double>(count, [=](int64_t i) {
+          to[b] = kernels::HostTeam().sum<double>(count, [=](int64_t i) WEFT_LANE {
             const auto value = static_cast<double>(block[i]);
             return value * value;
           });
