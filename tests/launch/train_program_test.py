@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""`weft train` on one rank, several and under mpirun; stopped, killed and resumed.
+
+    train_program_test.py PATH_OF_WEFT MPIRUN ARGUMENTS...
+"""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import time
+
+from train_program import PATIENCE, TrainTest, main
+
+
+class LayoutsTest(TrainTest):
+    # The model of configs/models/char-128.yaml.
+    CHAR = {"model__context_length": 64, "model__layers": 4, "model__heads": 4, "model__width": 128,
+            "model__bias": "false"}
+
+    def test_ranks_train_alike_over_every_transport(self):
+        self.train("one", "--steps", "20", **self.CHAR)
+        self.train("local2", "--steps", "20", "--local-ranks", "2", **self.CHAR)
+        self.train("local4", "--steps", "20", "--local-ranks", "4", **self.CHAR)
+        self.train("mpi2", "--steps", "20", mpi=2, **self.CHAR)
+        self.assertEqual(self.trace("mpi2"), self.trace("local2"))
+        self.assertEqual(self.state("mpi2", 20), self.state("local2", 20))
+        one = self.losses("one")
+        self.assertEqual(list(one), list(range(1, 21)))
+        for name in ("local2", "local4", "mpi2"):
+            for step, loss in self.losses(name).items():
+                # Why this bound: tests/launch/train/layouts_test.cpp.
+                self.assertLessEqual(abs(loss - one[step]), 1e-6 * one[step], f"{name}, {step}")
+
+
+class ResumeTest(TrainTest):
+    def assert_resumes(self, name, *ranks, **sets):
+        self.train(name + "-whole", *ranks, **sets)
+        self.train(name, "--steps", "13", *ranks, **sets)
+        output = self.train(name, "--resume", "auto", *ranks, **sets)
+        self.assertIn("at step 13", output)
+        whole = self.trace(name + "-whole")
+        self.assertEqual(len(whole), 30)
+        self.assertEqual(self.trace(name), whole)
+        self.assertEqual(self.state(name, 30), self.state(name + "-whole", 30))
+
+    def test_on_one_rank(self):
+        self.assert_resumes("one")
+
+    def test_with_dropout(self):
+        self.assert_resumes("dropout", model__dropout=0.1)
+
+    def test_on_two_ranks_with_dropout(self):
+        self.assert_resumes("two", "--local-ranks", "2", model__dropout=0.1)
+
+    def test_from_a_checkpoint_by_its_path(self):
+        self.train("first", "--steps", "10")
+        self.train("second", "--resume", "runs/first/checkpoints/step_00000010")
+        self.train("whole")
+        self.assertEqual(self.state("second", 30), self.state("whole", 30))
+
+    def test_auto_starts_a_run_that_has_no_checkpoint(self):
+        self.assertNotIn("resumed", self.train("fresh", "--resume", "auto", "--steps", "2"))
+        self.assertEqual(list(self.trace("fresh")), [1, 2])
+
+
+class KillTest(TrainTest):
+    SETS = {"checkpoint__interval": 1, "model__dropout": 0.1}
+
+    def kill_in_a_save(self, process, name, steps_before):
+        """Kills while a checkpoint is being written, some steps after the start."""
+        def saving():
+            return len(self.records(name)) > steps_before + 1 and any(
+                self.checkpoints(name).glob(".tmp-step_*"))
+        self.wait_until(saving, process)
+        process.kill()
+
+    def kill_somewhere(self, process, name, steps_before, delay):
+        self.wait_until(lambda: len(self.records(name)) > steps_before + 1, process)
+        time.sleep(delay)
+        process.kill()
+
+    def test_continues_as_if_never_killed(self):
+        self.train("whole", **self.SETS)
+        moments = random.Random(7)
+        in_save = kills = 0
+        for attempt in range(8):
+            process = self.start("killed", "--resume", "auto", **self.SETS)
+            before = len(self.records("killed"))
+            if attempt % 2:
+                self.kill_somewhere(process, "killed", before, moments.uniform(0, 0.05))
+            else:
+                self.kill_in_a_save(process, "killed", before)
+            kills += process.wait(timeout=PATIENCE) == -signal.SIGKILL
+            in_save += any(self.checkpoints("killed").glob(".tmp-step_*"))
+        self.assertGreaterEqual(kills, 4)
+        self.assertGreaterEqual(in_save, 1)
+        self.train("killed", "--resume", "auto", **self.SETS)
+        self.assertEqual(self.trace("killed"), self.trace("whole"))
+        self.assertEqual(self.state("killed", 30), self.state("whole", 30))
+        self.assertEqual(list(self.checkpoints("killed").glob(".tmp-*")), [])
+
+
+class StopTest(TrainTest):
+    ENDLESS = {"train__steps": 1000000}
+
+    def stop(self, process, name, send):
+        """Waits for some steps of a run without end and stops it; (output, last step)."""
+        self.wait_until(lambda: len(self.records(name)) > 2, process)
+        send()
+        output, _ = process.communicate(timeout=PATIENCE)
+        found = re.search(r"stopped by SIG\w+ after step (\d+); --resume auto", output)
+        self.assertTrue(found, output)
+        step = int(found.group(1))
+        self.assertEqual(self.records(name)[-1]["step"], step)
+        self.assertTrue(self.state(name, step))
+        return output, step
+
+    def test_ends_after_the_step_with_a_checkpoint(self):
+        for number, ranks in ((signal.SIGTERM, "1"), (signal.SIGINT, "2")):
+            with self.subTest(number.name):
+                name = number.name
+                process = self.start(name, "--local-ranks", ranks, **self.ENDLESS)
+                output, step = self.stop(process, name, lambda: process.send_signal(number))
+                self.assertEqual(process.returncode, 0, output)
+                self.assertIn(f"stopped by {name}", output)
+                more = ("--steps", str(step + 3), "--local-ranks", ranks)
+                self.train(name, "--resume", "auto", *more, **self.ENDLESS)
+                self.train(name + "-whole", *more, **self.ENDLESS)
+                self.assertEqual(self.trace(name), self.trace(name + "-whole"))
+                self.assertEqual(self.state(name, step + 3), self.state(name + "-whole", step + 3))
+
+    def test_ends_when_one_rank_of_an_mpi_job_is_told_to(self):
+        process = self.start("rank", mpi=2, **self.ENDLESS)
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        output, _ = self.stop(process, "rank",
+                              lambda: os.kill(int(children.read_text().split()[-1]), signal.SIGTERM))
+        self.assertEqual(process.returncode, 0, output)
+
+    def test_ends_when_mpirun_is_told_to(self):
+        # mpirun passes SIGTERM on, kills what still runs after a while and ends with 1.
+        process = self.start("mpirun", mpi=2, **self.ENDLESS)
+        self.stop(process, "mpirun", process.terminate)
+
+
+if __name__ == "__main__":
+    main()
