@@ -1,0 +1,70 @@
+// What each stage of a pipeline does, and in which order, as data: generators make it
+// (generators.h), the validator proves it sound (validate.h), the simulator times it (simulate.h),
+// an executor obeys it. docs/pipeline.md states the rules.
+//
+// A model of S = stages * chunks parts runs as a chain of virtual stages: chunk c of stage s is
+// virtual stage c * stages + s. Activations go up the chain, gradients come down it. A unit is one
+// micro-batch on one chunk of one stage.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft {
+
+enum class Act {
+  forward,
+  backward,          // gradient of the input; of the weights too unless the schedule splits them
+  backward_weights,  // gradient of the weights, in schedules with split_backward
+  send_act,          // the unit's output, to the next virtual stage
+  recv_act,          // the unit's input, from the previous virtual stage
+  send_grad,         // gradient of the unit's input, to the previous virtual stage
+  recv_grad,         // gradient of the unit's output, from the next virtual stage
+};
+inline constexpr int kActs = 7;
+
+struct Step {
+  Act act;
+  int microbatch;  // in [0, Schedule::microbatches)
+  int chunk;       // in [0, Schedule::chunks), of the stage that does the step
+  bool operator==(const Step&) const = default;
+};
+
+struct Schedule {
+  std::string name;
+  std::vector<std::vector<Step>> stages;  // the steps of each stage, in order
+  int microbatches = 0;                   // per training step
+  int chunks = 1;                         // parts of the model on each stage
+  bool split_backward = false;            // every unit has a backward_weights step
+
+  int stage_count() const { return static_cast<int>(stages.size()); }
+};
+
+constexpr bool is_send(Act act) { return act == Act::send_act || act == Act::send_grad; }
+constexpr bool is_receive(Act act) { return act == Act::recv_act || act == Act::recv_grad; }
+constexpr bool is_transfer(Act act) { return is_send(act) || is_receive(act); }
+
+// The other end of a transfer: the stage, and the step it does there.
+struct Peer {
+  int stage;
+  Step step;
+};
+
+// The other end of a transfer that `stage` makes, or of the transfer it would make for a unit whose
+// neighbour in the chain lies on another stage. Nothing for steps that compute, at the ends of the
+// chain, and where the neighbour lies on `stage` itself (a pipeline of one stage).
+std::optional<Peer> peer_of(const Schedule& schedule, int stage, const Step& step);
+
+// "F3", "B3", "W3" for computation on micro-batch 3; ">a3" and "a3>" for receiving and sending its
+// activation, ">g3" and "g3>" for its gradient. With several chunks the chunk follows: "F3.1".
+std::string step_text(const Schedule& schedule, const Step& step);
+
+// "1f1b: 4 stages, 8 micro-batches".
+std::string description(const Schedule& schedule);
+
+// One line per stage with all of its steps.
+std::string steps_text(const Schedule& schedule);
+
+}  // namespace weft
