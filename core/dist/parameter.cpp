@@ -32,6 +32,8 @@ Parameter& ParameterSet::add(ParamSpec spec) {
   auto p = std::make_unique<Parameter>();
   p->index = parameters_.size();
   p->local = local_shape(spec, mesh_, coord_);
+  const std::vector<Region> held = regions(spec, mesh_, coord_);
+  if (!held.empty()) p->first_row = held.front().offset[0];
   p->spec = std::move(spec);
   parameters_.push_back(std::move(p));
   return *parameters_.back();

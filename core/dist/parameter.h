@@ -15,8 +15,9 @@ namespace weft {
 struct Parameter {
   size_t index;  // in its ParameterSet, in order of registration
   ParamSpec spec;
-  Shape local;   // shape on this rank
-  Tensor value;  // windows on the set's memory; empty before allocate()
+  Shape local;            // shape on this rank
+  int64_t first_row = 0;  // global row of local row 0, where dim 0 is one segment
+  Tensor value;           // windows on the set's memory; empty before allocate()
   Tensor grad;
 };
 

@@ -107,11 +107,14 @@ bool is_owner(const ParamSpec& spec, const MeshShape&, const MeshCoord& coord) {
   if (!spec.stages.empty() && coord.pp != spec.stages.front()) return false;
   if (spec.stages.empty() && coord.pp != 0) return false;
   for (const Axis axis : {Axis::dp, Axis::cp, Axis::tp}) {
-    const bool split = std::any_of(spec.place.splits.begin(), spec.place.splits.end(),
-                                   [axis](const Split& s) { return s.axis == axis; });
-    if (!split && coord.index(axis) != 0) return false;
+    if (!is_split(spec, axis) && coord.index(axis) != 0) return false;
   }
   return true;
+}
+
+bool is_split(const ParamSpec& spec, Axis axis) {
+  return std::any_of(spec.place.splits.begin(), spec.place.splits.end(),
+                     [axis](const Split& s) { return s.axis == axis; });
 }
 
 AxisSet reduce_axes(const ParamSpec& spec) {

@@ -79,6 +79,9 @@ std::vector<Region> regions(const ParamSpec& spec, const MeshShape& mesh, const 
 // rank does (index 0 on every replicating axis, the first stage that holds it).
 bool is_owner(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord& coord);
 
+// Whether the axis cuts the parameter.
+bool is_split(const ParamSpec& spec, Axis axis);
+
 // Axes over which the local gradient is summed: dp and cp, plus grad_partial.
 AxisSet reduce_axes(const ParamSpec& spec);
 

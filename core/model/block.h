@@ -12,8 +12,8 @@
 namespace weft {
 
 struct Residual {
-  Tensor x;              // [B,T,C]
-  Tensor delta;          // [B,T,C], the buffer of the deltas
+  Tensor x;              // [S,C]
+  Tensor delta;          // [S,C], the buffer of the deltas
   bool pending = false;  // whether delta holds one that x lacks
 
   Tensor pending_delta() const { return pending ? delta : Tensor(); }
@@ -26,7 +26,7 @@ class Block {
 
   // The result's x lives in `saved`, its delta is the one given.
   Residual forward(const Residual& in, Saved& saved, Context& ctx);
-  // dres [B,T,C]: gradient of the block's output on entry, of its input on return.
+  // dres [S,C]: gradient of the block's output on entry, of its input on return.
   void backward(const Tensor& dres, Saved& saved, Context& ctx);
   // The weight gradients that backward deferred.
   void backward_weights(Saved& saved, Context& ctx);

@@ -19,7 +19,13 @@ Activation activation_of(GptConfig::Activation a) {
 
 Block make_block(const GptConfig& c, const GptParameters::Layer& l, int64_t index) {
   const std::string h = "h." + std::to_string(index);
-  const AttentionShape shape{c.heads, c.heads, c.head_dim()};
+  // A rank's heads are those whose projection it holds.
+  const int64_t heads = l.projection_weight->local[1] / c.head_dim();
+  const AttentionShape shape{.heads = heads,
+                             .kv_heads = heads,
+                             .head_dim = c.head_dim(),
+                             .first_head = l.qkv_weight->first_row / c.head_dim(),
+                             .global_heads = c.heads};
   return Block(Norm(*l.norm_1_weight, l.norm_1_bias, c.norm_eps),
                Attention(shape, Linear(*l.qkv_weight, l.qkv_bias),
                          Linear(*l.projection_weight, l.projection_bias), c.dropout, h + ".attn"),
@@ -69,7 +75,7 @@ void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& 
 }
 
 Residual Gpt::embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx) {
-  const Shape shape{tokens.shape()[0], tokens.shape()[1], config_.width};
+  const Shape shape{ctx.shared_rows(), config_.width};
   Residual residual{saved.allocate(shape, ctx.dtype), ctx.work.allocate(shape, ctx.dtype)};
   embedding_.forward(tokens, fixed_positions_, first_position, residual.x, ctx);
   return residual;

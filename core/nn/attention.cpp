@@ -5,11 +5,8 @@
 namespace weft {
 namespace {
 
-Shape with_width(const Shape& x, int64_t width) {
-  Shape shape = x;
-  shape[shape.rank() - 1] = width;
-  return shape;
-}
+// [B,T,width]: all rows, whoever shares the residual stream.
+Shape all_rows(const Context& ctx, int64_t width) { return {ctx.samples, ctx.tokens, width}; }
 
 }  // namespace
 
@@ -26,6 +23,8 @@ AttentionArgs Attention::args(const Context& ctx) const {
   return {.heads = shape_.heads,
           .kv_heads = shape_.kv_heads,
           .head_dim = shape_.head_dim,
+          .first_head = shape_.first_head,
+          .global_heads = shape_.global_heads,
           .scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)),
           .dropout = ctx.dropout ? dropout_ : 0.0,
           .dropout_key = ctx.random(dropout_stream_),
@@ -33,9 +32,9 @@ AttentionArgs Attention::args(const Context& ctx) const {
 }
 
 void Attention::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) {
-  const Tensor qkv = saved.allocate(with_width(x.shape(), qkv_.out()), x.dtype());
-  const Tensor out = saved.allocate(with_width(x.shape(), projection_.in()), x.dtype());
-  const Tensor lse = saved.allocate({x.shape()[0], shape_.heads, x.shape()[1]}, x.dtype());
+  const Tensor qkv = saved.allocate(all_rows(ctx, qkv_.out()), x.dtype());
+  const Tensor out = saved.allocate(all_rows(ctx, projection_.in()), x.dtype());
+  const Tensor lse = saved.allocate({ctx.samples, shape_.heads, ctx.tokens}, x.dtype());
   qkv_.forward(x, qkv, saved, ctx);
   ctx.ops.attention_forward(args(ctx), qkv, out, lse, ctx.stream);
   saved.push(qkv);
@@ -64,8 +63,8 @@ void Attention::backward_weights(Saved& saved, Context& ctx) {
 
 void Attention::decode(const Tensor& x, int64_t past, const KvCache& cache, const Tensor& y,
                        Saved& saved, Context& ctx) {
-  const Tensor qkv = saved.allocate(with_width(x.shape(), qkv_.out()), x.dtype());
-  const Tensor out = saved.allocate(with_width(x.shape(), projection_.in()), x.dtype());
+  const Tensor qkv = saved.allocate(all_rows(ctx, qkv_.out()), x.dtype());
+  const Tensor out = saved.allocate(all_rows(ctx, projection_.in()), x.dtype());
   qkv_.forward(x, qkv, saved, ctx);
   ctx.ops.attention_decode(args(ctx), qkv, past, cache.k, cache.v, out, ctx.stream);
   projection_.forward(out, y, saved, ctx);

@@ -12,9 +12,11 @@ struct KvCache {
 };
 
 struct AttentionShape {
-  int64_t heads = 0;
+  int64_t heads = 0;  // of this rank
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  int64_t first_head = 0;    // global number of head 0
+  int64_t global_heads = 0;  // of all ranks
 };
 
 class Attention {
@@ -23,12 +25,12 @@ class Attention {
   Attention(const AttentionShape& shape, const Linear& qkv, const Linear& projection,
             double dropout, const std::string& name);
 
-  // x [B,T,C] -> y [B,T,C] (=).
+  // x [S,C] -> y [S,C] (=).
   void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx);
-  // dy [B,T,C] (destroyed when dropout applies) -> dx [B,T,C] (=).
+  // dy [S,C] (destroyed when dropout applies) -> dx [S,C] (=).
   void backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx);
   void backward_weights(Saved& saved, Context& ctx);
-  // Generation: x [B,n,C] at positions [past, past + n); appends to the cache.
+  // Generation, on one rank: x [B * n,C] at positions [past, past + n); appends to the cache.
   void decode(const Tensor& x, int64_t past, const KvCache& cache, const Tensor& y, Saved& saved,
               Context& ctx);
 

@@ -1,12 +1,16 @@
 // Context: what a layer needs besides its input; Saved: what its backward needs from its forward.
 //
-// Shape legend of the layers: B samples, T tokens of each on this rank, R = B * T rows, C width,
-// H heads, D head_dim, F mlp width, V vocabulary.
+// Shape legend of the layers: B samples of T tokens, R = B * T rows, C width, H heads, D head_dim,
+// F mlp width, V vocabulary. With tensor parallelism over N ranks, S = R / N are the rows of this
+// rank where rows are shared out (the residual stream: sequence parallelism, arXiv 2205.05198), and
+// H, F and V count what this rank holds. Rows are shared out as flat runs of (sample, token) in
+// order, so that gathering them needs no reordering.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "core/dist/communicator.h"
 #include "core/ops/ops.h"
 #include "core/tensor/arena.h"
 
@@ -24,9 +28,20 @@ struct Context {
   // Leaves weight gradients to a later backward_weights() instead of computing them in backward().
   bool defer_weights = false;
 
+  int64_t samples = 0;  // B
+  int64_t tokens = 0;   // T
+  // The tensor-parallel group; null when one rank holds whole weights.
+  Communicator* tensor_group = nullptr;
+
   // Which global rows and samples the local ones are: randomness is keyed by them.
   RowMap rows;
   int64_t first_sample = 0;
+
+  bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
+  int64_t all_rows() const { return samples * tokens; }  // R
+  int64_t shared_rows() const {                          // S
+    return all_rows() / (tensor_group == nullptr ? 1 : tensor_group->size());
+  }
 
   RandomKey random(uint32_t op_stream) const { return {seed, op_stream, step}; }
 };

@@ -11,7 +11,7 @@ class Dropout {
   // `name` tells this use of randomness apart from all others, e.g. "h.3.mlp.dropout".
   Dropout(double p, std::string_view name) : p_(p), stream_(stream_of(name)) {}
 
-  // In place, x [R,C]; forward and backward are the same operation.
+  // In place, x [S,C]; forward and backward are the same operation.
   void apply(const Tensor& x, Context& ctx) const {
     if (!active(ctx)) return;
     const DropoutArgs args{.p = p_,

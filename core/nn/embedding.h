@@ -1,8 +1,10 @@
-// Embedding: token vectors plus position vectors.
+// Embedding: token vectors plus position vectors. A vocabulary cut over the tensor-parallel ranks
+// gives each rank a part of the sum, whose rows are then shared out.
 #pragma once
 
 #include "core/dist/parameter.h"
 #include "core/nn/dropout.h"
+#include "core/nn/shared_rows.h"
 
 namespace weft {
 
@@ -13,22 +15,34 @@ class Embedding {
   Embedding(Parameter& tokens, Parameter* positions, double dropout)
       : tokens_(tokens), positions_(positions), dropout_(dropout, "embedding.dropout") {}
 
-  // tokens [B,T] i32 at positions [first_position, first_position + T) -> y [B,T,C] (=).
+  // tokens [B,T] i32 at positions [first_position, first_position + T) -> y [S,C] (=).
   void forward(const Tensor& tokens, const Tensor& fixed_positions, int64_t first_position,
                const Tensor& y, Context& ctx) {
-    const Tensor& table = positions_ == nullptr ? fixed_positions : positions_->value;
-    ctx.ops.embedding_forward(tokens, tokens_.value, 0, table, first_position, y, ctx.stream);
+    ArenaScope scope(ctx.work);
+    Tensor table = positions_ == nullptr ? fixed_positions : positions_->value;
+    if (!ctx.first_tensor_rank()) table = Tensor();  // the sum has them once
+    const Tensor partial = partial_rows(y, ctx);
+    ctx.ops.embedding_forward(tokens, tokens_.value, tokens_.first_row, table, first_position,
+                              partial.view(all_rows(tokens, y)), ctx.stream);
+    sum_and_share(partial, y, ctx);
     dropout_.apply(y, ctx);
   }
 
-  // dy [B,T,C], destroyed when dropout applies.
+  // dy [S,C], destroyed when dropout applies.
   void backward(const Tensor& tokens, const Tensor& dy, Context& ctx) {
+    ArenaScope scope(ctx.work);
     dropout_.apply(dy, ctx);
+    const Tensor all_dy = gather_rows(dy, ctx);
     const Tensor dpositions = positions_ == nullptr ? Tensor() : positions_->grad;
-    ctx.ops.embedding_backward(tokens, dy, 0, tokens_.grad, dpositions, 0, ctx.stream);
+    ctx.ops.embedding_backward(tokens, all_dy.view(all_rows(tokens, dy)), tokens_.first_row,
+                               tokens_.grad, dpositions, 0, ctx.stream);
   }
 
  private:
+  static Shape all_rows(const Tensor& tokens, const Tensor& y) {
+    return {tokens.shape()[0], tokens.shape()[1], y.shape().back()};
+  }
+
   Parameter& tokens_;
   Parameter* positions_;
   Dropout dropout_;

@@ -1,31 +1,57 @@
 #include "core/nn/linear.h"
 
+#include "core/nn/shared_rows.h"
+
 namespace weft {
+namespace {
+
+bool is_cut(const Parameter& weight, int dim) {
+  for (const Split& s : weight.spec.place.splits) {
+    if (s.axis == Axis::tp && s.dim == dim) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Linear::Linear(Parameter& weight, Parameter* bias)
+    : weight_(weight),
+      bias_(bias),
+      shares_input_(is_cut(weight, 0)),
+      shares_output_(is_cut(weight, 1)) {}
 
 void Linear::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx,
                      Activation activation, const Tensor& pre_activation) {
-  MatmulArgs args{.a = x, .b = weight_.value, .c = y, .transpose_b = true};
-  if (bias_ != nullptr) args.bias = bias_->value;
+  ArenaScope scope(ctx.work);
+  MatmulArgs args{.a = shares_input_ ? gather_rows(x, ctx) : x,
+                  .b = weight_.value,
+                  .c = shares_output_ ? partial_rows(y, ctx) : y,
+                  .transpose_b = true};
+  if (bias_ != nullptr && (!shares_output_ || ctx.first_tensor_rank())) args.bias = bias_->value;
   args.activation = activation;
   args.pre_activation = pre_activation;
   ctx.ops.matmul(args, ctx.stream);
+  if (shares_output_) sum_and_share(args.c, y, ctx);
   saved.push(x);
 }
 
 void Linear::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
                       Activation activation, const Tensor& activation_input) {
+  ArenaScope scope(ctx.work);
   const Tensor x = saved.pop();
-  MatmulArgs args{.a = dy, .b = weight_.value, .c = dx};
+  const Tensor all_dy = shares_output_ ? gather_rows(dy, ctx) : dy;
+  MatmulArgs args{.a = all_dy, .b = weight_.value, .c = shares_input_ ? partial_rows(dx, ctx) : dx};
   args.activation_gradient = activation;
   args.activation_input = activation_input;
   ctx.ops.matmul(args, ctx.stream);
+  if (shares_input_) sum_and_share(args.c, dx, ctx);
   if (!ctx.defer_weights) {
-    add_gradients(x, dy, ctx);
+    add_gradients(x, all_dy, ctx);
     return;
   }
   // The caller goes on to overwrite dy, e.g. with the next residual gradient.
-  const Tensor kept = saved.allocate_deferred(dy.shape(), dy.dtype());
-  ctx.ops.copy(dy, kept, ctx.stream);
+  const Tensor kept = saved.allocate_deferred(all_dy.shape(), all_dy.dtype());
+  ctx.ops.copy(all_dy, kept, ctx.stream);
   saved.defer(x);
   saved.defer(kept);
 }
@@ -37,7 +63,9 @@ void Linear::backward_weights(Saved& saved, Context& ctx) {
 }
 
 void Linear::add_gradients(const Tensor& x, const Tensor& dy, Context& ctx) {
-  ctx.ops.matmul({.a = dy, .b = x, .c = weight_.grad, .transpose_a = true, .accumulate = true},
+  ArenaScope scope(ctx.work);
+  const Tensor all_x = shares_input_ ? gather_rows(x, ctx) : x;
+  ctx.ops.matmul({.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true},
                  ctx.stream);
   if (bias_ != nullptr) ctx.ops.bias_backward(dy, bias_->grad, ctx.stream);
 }

@@ -1,4 +1,12 @@
-// Linear: y = x W^T + b.
+// Linear: y = x W^T + b, whole or cut over the tensor-parallel ranks as the weight's placement says
+// (Megatron-LM, arXiv 1909.08053):
+//
+//   weight            input              output            collectives forward / backward
+//   a replica         x                  y                 none
+//   cut in dim 0      x [S,in] shared    y [R,out/N]       gather x / sum and share dx
+//   cut in dim 1      x [R,in/N]         y [S,out] shared  sum and share y / gather dy
+//
+// The bias of the last form is added by the first rank alone, before the sum.
 #pragma once
 
 #include "core/dist/parameter.h"
@@ -9,16 +17,17 @@ namespace weft {
 class Linear {
  public:
   // weight [out,in]; bias [out] or null. Borrowed for the life of the layer.
-  Linear(Parameter& weight, Parameter* bias) : weight_(weight), bias_(bias) {}
+  Linear(Parameter& weight, Parameter* bias);
 
-  // x [R,in] -> y [R,out] (=, given by the caller). Saves x, which must stay as it is until the
-  // weight gradient is done. With an activation, y = activation(v) and v goes to pre_activation (if
-  // present).
+  // y (=) is given by the caller. Saves x, which must stay as it is until the weight gradient is
+  // done. With an activation, y = activation(v) and v goes to pre_activation (if present); not for
+  // a weight cut in dim 1.
   void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx,
                Activation activation = Activation::none, const Tensor& pre_activation = {});
 
-  // dy [R,out] -> dx [R,in] (=), times activation'(activation_input) if given. The weight gradients
-  // are added at once, or deferred with a copy of dy when ctx.defer_weights.
+  // dy like y -> dx like x (=), times activation'(activation_input) if given; that not for a weight
+  // cut in dim 0. The weight gradients are added at once, or deferred with a copy of dy when
+  // ctx.defer_weights.
   void backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
                 Activation activation = Activation::none, const Tensor& activation_input = {});
 
@@ -30,10 +39,13 @@ class Linear {
   int64_t in() const { return weight_.local[1]; }
 
  private:
+  // x shared out where the layer shares it; dy of all rows.
   void add_gradients(const Tensor& x, const Tensor& dy, Context& ctx);
 
   Parameter& weight_;
   Parameter* bias_;
+  bool shares_input_;   // cut in dim 0
+  bool shares_output_;  // cut in dim 1
 };
 
 }  // namespace weft

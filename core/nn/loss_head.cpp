@@ -2,12 +2,36 @@
 
 #include <algorithm>
 
+#include "core/nn/shared_rows.h"
+
 namespace weft {
 namespace {
 
 // Logits of one chunk stay near 64 MiB, but a GEMM keeps enough rows to run at full speed.
 constexpr int64_t kChunkBytes = int64_t{64} << 20;
 constexpr int64_t kMinRows = 256;
+
+// The softmax statistics of n logit rows, one kind a row.
+struct Stats {
+  Tensor all;  // [4,step], step >= n
+  int64_t n;
+
+  Tensor row(int64_t i) const { return all.slice(i, i + 1).view({all.shape()[1]}).slice(0, n); }
+  Tensor max() const { return row(0); }
+  Tensor sum() const { return row(1); }
+  Tensor target() const { return row(2); }
+  Tensor local_max() const { return row(3); }
+};
+
+// Turns each rank's statistics of its part of the vocabulary into those of the whole.
+void combine(const Stats& stats, Context& ctx) {
+  if (ctx.tensor_group == nullptr) return;
+  ctx.ops.copy(stats.max(), stats.local_max(), ctx.stream);
+  ctx.tensor_group->all_reduce(stats.max(), ReduceOp::max, ctx.stream);
+  ctx.ops.rescale_sums(stats.sum(), stats.local_max(), stats.max(), ctx.stream);
+  ctx.tensor_group->all_reduce(stats.sum(), ReduceOp::sum, ctx.stream);
+  ctx.tensor_group->all_reduce(stats.target(), ReduceOp::sum, ctx.stream);
+}
 
 int64_t chunk_rows(int64_t rows, int64_t vocab, DType dtype) {
   const int64_t fitting = kChunkBytes / (vocab * static_cast<int64_t>(size_of(dtype)));
@@ -32,45 +56,51 @@ void LossHead::for_each_chunk(const Tensor& x, const Tensor& targets, const Tens
   const Tensor target_rows = targets.view({rows});
   ArenaScope scope(ctx.work);
   const Tensor buffer = ctx.work.allocate({step, vocab}, x.dtype());
-  const Tensor stats = ctx.work.allocate({3, step}, x.dtype());
+  const Tensor stats_buffer = ctx.work.allocate({4, step}, x.dtype());
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t end = std::min(rows, begin + step);
-    const auto stat = [&](int64_t i) {
-      return stats.slice(i, i + 1).view({step}).slice(0, end - begin);
-    };
+    const Stats stats{stats_buffer, end - begin};
     const Tensor chunk = buffer.slice(0, end - begin);
     const Tensor target = target_rows.slice(begin, end);
     logits(x_rows.slice(begin, end), chunk, ctx);
-    ctx.ops.softmax_stats(chunk, target, 0, vocab, stat(0), stat(1), stat(2), ctx.stream);
-    ctx.ops.cross_entropy_loss(target, stat(0), stat(1), stat(2), loss_sum, ctx.stream);
-    body(begin, end, chunk, stat(0), stat(1));
+    ctx.ops.softmax_stats(chunk, target, weight_.first_row, vocab, stats.max(), stats.sum(),
+                          stats.target(), ctx.stream);
+    combine(stats, ctx);
+    ctx.ops.cross_entropy_loss(target, stats.max(), stats.sum(), stats.target(), loss_sum,
+                               ctx.stream);
+    body(begin, end, chunk, stats.max(), stats.sum());
   }
 }
 
 void LossHead::loss(const Tensor& x, const Tensor& targets, const Tensor& loss_sum, Context& ctx) {
-  for_each_chunk(x, targets, loss_sum, ctx,
+  ArenaScope scope(ctx.work);
+  for_each_chunk(gather_rows(x, ctx), targets, loss_sum, ctx,
                  [](int64_t, int64_t, const Tensor&, const Tensor&, const Tensor&) {});
 }
 
 void LossHead::backward(const Tensor& x, const Tensor& targets, double grad_scale,
                         const Tensor& loss_sum, const Tensor& dx, Context& ctx) {
-  const Shape flat{x.shape().rows(), x.shape().back()};
-  for_each_chunk(x, targets, loss_sum, ctx,
-                 [&](int64_t begin, int64_t end, const Tensor& chunk, const Tensor& row_max,
-                     const Tensor& row_sum) {
-                   const Tensor target = targets.view({flat[0]}).slice(begin, end);
-                   ctx.ops.cross_entropy_backward(chunk, target, 0, weight_.local[0], row_max,
-                                                  row_sum, grad_scale, ctx.stream);
-                   ctx.ops.matmul(
-                       {.a = chunk, .b = weight_.value, .c = dx.view(flat).slice(begin, end)},
+  ArenaScope scope(ctx.work);
+  const Tensor all_x = gather_rows(x, ctx);
+  const Tensor partial = partial_rows(dx, ctx);
+  const Shape flat{all_x.shape().rows(), all_x.shape().back()};
+  for_each_chunk(
+      all_x, targets, loss_sum, ctx,
+      [&](int64_t begin, int64_t end, const Tensor& chunk, const Tensor& row_max,
+          const Tensor& row_sum) {
+        const Tensor target = targets.view({flat[0]}).slice(begin, end);
+        ctx.ops.cross_entropy_backward(chunk, target, weight_.first_row, weight_.local[0], row_max,
+                                       row_sum, grad_scale, ctx.stream);
+        ctx.ops.matmul({.a = chunk, .b = weight_.value, .c = partial.view(flat).slice(begin, end)},
                        ctx.stream);
-                   ctx.ops.matmul({.a = chunk,
-                                   .b = x.view(flat).slice(begin, end),
-                                   .c = weight_.grad,
-                                   .transpose_a = true,
-                                   .accumulate = true},
-                                  ctx.stream);
-                 });
+        ctx.ops.matmul({.a = chunk,
+                        .b = all_x.view(flat).slice(begin, end),
+                        .c = weight_.grad,
+                        .transpose_a = true,
+                        .accumulate = true},
+                       ctx.stream);
+      });
+  sum_and_share(partial, dx, ctx);
 }
 
 }  // namespace weft

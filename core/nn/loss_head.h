@@ -3,6 +3,9 @@
 //
 // In training nothing happens in forward: backward computes logits, loss and gradients of a chunk
 // in one go, which costs no recomputation and keeps no logits between the passes.
+//
+// A vocabulary cut over the tensor-parallel ranks is never gathered: the ranks exchange the maximum
+// and the sum of each row (Megatron-LM, arXiv 1909.08053, section 3).
 #pragma once
 
 #include "core/dist/parameter.h"
@@ -12,22 +15,22 @@ namespace weft {
 
 class LossHead {
  public:
-  // weight [V,C], the token embedding's when tied.
+  // weight [V,C], the token embedding's when tied; V of this rank.
   explicit LossHead(Parameter& weight) : weight_(weight) {}
 
-  // x [R,C], targets [R] i32 (< 0: ignored). Adds the sum of row losses to loss_sum (f64 [1]).
+  // x [S,C], targets [R] i32 (< 0: ignored). Adds the sum of row losses to loss_sum (f64 [1]).
   void loss(const Tensor& x, const Tensor& targets, const Tensor& loss_sum, Context& ctx);
 
-  // As loss, and: dx [R,C] (=) and dW += gradients of grad_scale * (sum of row losses).
+  // As loss, and: dx [S,C] (=) and dW += gradients of grad_scale * (sum of row losses).
   void backward(const Tensor& x, const Tensor& targets, double grad_scale, const Tensor& loss_sum,
                 const Tensor& dx, Context& ctx);
 
-  // logits [R,V] (=) of x [R,C].
+  // logits [n,V] (=) of x [n,C], rows that this rank has whole.
   void logits(const Tensor& x, const Tensor& out, Context& ctx);
 
  private:
-  // Calls body(begin, end, logits, row_max, row_sum) for each chunk of rows, after its logits and
-  // softmax statistics are there and its loss is added.
+  // Calls body(begin, end, logits, row_max, row_sum) for each chunk of the rows x [R,C], after its
+  // logits and softmax statistics are there and its loss is added.
   template <typename Body>
   void for_each_chunk(const Tensor& x, const Tensor& targets, const Tensor& loss_sum, Context& ctx,
                       const Body& body);

@@ -3,7 +3,7 @@
 namespace weft {
 
 void Mlp::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) {
-  const Shape inner{x.shape().rows(), up_.out()};
+  const Shape inner{ctx.all_rows(), up_.out()};
   const Tensor pre = saved.allocate(inner, x.dtype());
   const Tensor act = saved.allocate(inner, x.dtype());
   up_.forward(x, act, saved, ctx, activation_, pre);
@@ -15,7 +15,7 @@ void Mlp::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) 
 void Mlp::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx) {
   ArenaScope scope(ctx.work);
   dropout_.apply(dy, ctx);
-  const Tensor dpre = ctx.work.allocate({dy.shape().rows(), up_.out()}, dy.dtype());
+  const Tensor dpre = ctx.work.allocate({ctx.all_rows(), up_.out()}, dy.dtype());
   down_.backward(dy, dpre, saved, ctx, activation_, saved.peek(1));
   saved.pop();
   up_.backward(dpre, dx, saved, ctx);

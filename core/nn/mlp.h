@@ -12,9 +12,9 @@ class Mlp {
       const std::string& name)
       : up_(up), down_(down), activation_(activation), dropout_(dropout, name + ".dropout") {}
 
-  // x [B,T,C] -> y [B,T,C] (=).
+  // x [S,C] -> y [S,C] (=).
   void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx);
-  // dy [B,T,C] (destroyed when dropout applies) -> dx [B,T,C] (=).
+  // dy [S,C] (destroyed when dropout applies) -> dx [S,C] (=).
   void backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx);
   void backward_weights(Saved& saved, Context& ctx);
 

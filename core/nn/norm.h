@@ -11,13 +11,13 @@ class Norm {
   Norm(Parameter& weight, Parameter* bias, double eps) : weight_(weight), bias_(bias), eps_(eps) {}
 
   struct Output {
-    Tensor sum;  // [R,C]: x + delta, or x itself when delta is absent
-    Tensor y;    // [R,C]: the normalised sum
+    Tensor sum;  // [S,C]: x + delta, or x itself when delta is absent
+    Tensor y;    // [S,C]: the normalised sum
   };
-  // x [R,C], delta [R,C] optional. Output lives in `saved`; saves sum and its statistics.
+  // x [S,C], delta [S,C] optional. Output lives in `saved`; saves sum and its statistics.
   Output forward(const Tensor& x, const Tensor& delta, Saved& saved, Context& ctx);
 
-  // dresidual [R,C] holds the gradient of sum that comes from elsewhere; dy's share is added to it.
+  // dresidual [S,C] holds the gradient of sum that comes from elsewhere; dy's share is added to it.
   void backward(const Tensor& dy, const Tensor& dresidual, Saved& saved, Context& ctx);
 
  private:

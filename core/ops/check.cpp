@@ -157,6 +157,12 @@ void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t va
                logits.dtype());
 }
 
+void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to) {
+  expect_float("rescale_sums", "sum", sum);
+  expect_count("rescale_sums", "from", from, sum.elements(), sum.dtype());
+  expect_count("rescale_sums", "to", to, sum.elements(), sum.dtype());
+}
+
 void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                               const Tensor& target_logit, const Tensor& loss_sum) {
   const int64_t rows = targets.elements();

@@ -20,6 +20,7 @@ void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_
                             const Tensor& k_cache, const Tensor& v_cache, const Tensor& out);
 void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
                          const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit);
+void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to);
 void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                               const Tensor& target_logit, const Tensor& loss_sum);
 void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,

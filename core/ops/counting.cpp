@@ -40,6 +40,9 @@ class CountingOps final : public Ops {
                      Stream&) override {
     check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
   }
+  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream&) override {
+    check_rescale_sums(sum, from, to);
+  }
   void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                           const Tensor& target_logit, const Tensor& loss_sum, Stream&) override {
     check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);

@@ -88,12 +88,15 @@ struct DropoutArgs {
 // q heads, then k heads, then v heads. out is [B,T,heads * head_dim]. lse [B,heads,T] is the log of
 // the softmax denominator (with the maximum added back). No T x T tensor is ever in memory
 // (arXiv 2205.14135). With dropout, probability (b, h, i, j) is element
-// ((global sample * heads + h) * T + i) * T + j of its key, where global sample = first_sample + b.
+// ((global sample * global heads + first_head + h) * T + i) * T + j of its key, where global sample
+// = first_sample + b.
 struct AttentionArgs {
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
-  double scale = 0;  // multiplies q k^T
+  int64_t first_head = 0;    // global number of head 0, where heads are cut over ranks
+  int64_t global_heads = 0;  // of all ranks; 0 means `heads`
+  double scale = 0;          // multiplies q k^T
   double dropout = 0;
   RandomKey dropout_key;
   int64_t first_sample = 0;
@@ -152,6 +155,10 @@ class Ops {
   virtual void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
                              const Tensor& target_logit, Stream& stream) = 0;
+  // sum[n] *= exp(from[n] - to[n]): moves row sums of exp(logit - from) to a larger maximum `to`,
+  // [N] each, between the passes where a vocabulary is cut over ranks.
+  virtual void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
+                            Stream& stream) = 0;
   // loss_sum (f64 [1]) += sum over rows with target >= 0 of log(row_sum) + row_max - target_logit,
   // in row order.
   virtual void cross_entropy_loss(const Tensor& targets, const Tensor& row_max,

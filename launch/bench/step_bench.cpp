@@ -55,8 +55,7 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
     for (const SegmentBytes& s : plan) result.planned_bytes += static_cast<int64_t>(s.bytes);
   };
   const auto resources = [&](Ops& with) {
-    return RankResources{mesh.shape(),   mesh.coord(), mesh.gradient(), *device, *compute,
-                         *communication, with};
+    return RankResources{mesh, *device, *compute, *communication, with};
   };
   const FillSample fill = random_tokens(*config.model.vocab_size);
   int64_t update = 0;

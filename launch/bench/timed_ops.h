@@ -70,6 +70,9 @@ class TimedOps final : public Ops {
       inner_.softmax_stats(logits, targets, vocab_begin, valid, row_max, row_sum, target_logit, s);
     });
   }
+  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& s) override {
+    time(kLoss, s, [&] { inner_.rescale_sums(sum, from, to, s); });
+  }
   void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                           const Tensor& target_logit, const Tensor& loss_sum, Stream& s) override {
     time(kLoss, s,

@@ -93,8 +93,7 @@ void check_schedule(const RunConfig& config, Violations& out) {
 // The data-parallel size if it can be known; nullopt after a violation too.
 std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t> world_size,
                                   Violations& out) {
-  const std::pair<const char*, int64_t> axes[] = {
-      {"mesh.tp", mesh.tp}, {"mesh.pp", mesh.pp}, {"mesh.cp", mesh.cp}};
+  const std::pair<const char*, int64_t> axes[] = {{"mesh.pp", mesh.pp}, {"mesh.cp", mesh.cp}};
   const size_t before = out.size();
   for (const auto& [key, size] : axes) {
     if (size > 1) {
@@ -118,6 +117,39 @@ std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t>
                              mesh.tp, mesh.pp, mesh.cp, *world_size,
                              nearest_multiples(model_ranks, *world_size))});
   return std::nullopt;
+}
+
+// What tensor parallelism must be able to cut.
+void check_tensor_parallel(const RunConfig& config, std::optional<int64_t> data_ranks,
+                           Violations& out) {
+  const int64_t tp = config.mesh.tp;
+  if (tp == 1) return;
+  if (config.model.heads % tp != 0) {
+    out.push_back({{"mesh.tp", "model.heads"},
+                   fmt::format("{} ranks cannot share {} heads evenly; try mesh.tp {}", tp,
+                               config.model.heads, nearest_divisors(config.model.heads, tp))});
+  }
+  const auto leaves_a_rank_empty = [tp](int64_t size) {
+    return (size + tp - 1) / tp * (tp - 1) >= size;
+  };
+  if (leaves_a_rank_empty(config.model.mlp())) {
+    out.push_back({{"mesh.tp", "model.mlp_width"},
+                   fmt::format("{} ranks leave one without a share of MLP width {}; try fewer", tp,
+                               config.model.mlp())});
+  }
+  if (config.model.vocab_size && leaves_a_rank_empty(*config.model.vocab_size)) {
+    out.push_back(
+        {{"mesh.tp", "model.vocab_size"},
+         fmt::format("{} ranks leave one without a share of the vocabulary of {}; try fewer", tp,
+                     *config.model.vocab_size)});
+  }
+  if (!data_ranks || config.train.batch_size % *data_ranks != 0) return;
+  const int64_t rows = config.micro_batch_size(*data_ranks) * config.sequence_length();
+  if (rows % tp == 0) return;
+  out.push_back({{"mesh.tp", "train.micro_batch_size", "train.sequence_length"},
+                 fmt::format("{} ranks cannot share the {} tokens of a micro-batch evenly "
+                             "(sequence parallelism); try mesh.tp {}",
+                             tp, rows, nearest_divisors(rows, tp))});
 }
 
 void check_batch(const TrainConfig& train, std::optional<int64_t> data_ranks, Violations& out) {
@@ -156,6 +188,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_schedule(config, violations);
   const std::optional<int64_t> data_ranks = check_mesh(config.mesh, world_size, violations);
   check_batch(config.train, data_ranks, violations);
+  check_tensor_parallel(config, data_ranks, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "parallel/comm/trace.h"
 #include "parallel/tensor/gpt_placement.h"
 
 namespace weft {
@@ -47,16 +48,16 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
     : config_(config),
       rank_(rank),
       sequence_length_(config.sequence_length()),
-      micro_batch_size_(config.micro_batch_size(rank.mesh.dp)),
-      micro_batches_(config.train.batch_size / rank.mesh.dp / micro_batch_size_),
-      parameters_(rank.mesh, rank.coord),
+      micro_batch_size_(config.micro_batch_size(rank.mesh.shape().dp)),
+      micro_batches_(config.train.batch_size / rank.mesh.shape().dp / micro_batch_size_),
+      parameters_(rank.mesh.shape(), rank.mesh.coord()),
       model_(config.model, tensor_parallel_placement(), parameters_),
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
       handover_(rank.device.make_event()) {
-  WEFT_CHECK(micro_batches_ * micro_batch_size_ * rank.mesh.dp == config.train.batch_size,
-             "batch {} is not dp {} x micro-batches {} x {}", config.train.batch_size, rank.mesh.dp,
-             micro_batches_, micro_batch_size_);
+  WEFT_CHECK(micro_batches_ * micro_batch_size_ * rank.mesh.shape().dp == config.train.batch_size,
+             "batch {} is not dp {} x micro-batches {} x {}", config.train.batch_size,
+             rank.mesh.shape().dp, micro_batches_, micro_batch_size_);
   Memory plan;
   lay_out(plan);
   rehearse(plan);
@@ -66,9 +67,8 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   host_tokens_.resize(static_cast<size_t>(tokens_.elements()));
   host_targets_.resize(static_cast<size_t>(targets_.elements()));
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
-  reducer_ =
-      std::make_unique<GradientReducer>(parameters_, rank.gradient_group, rank.device,
-                                        rank.communication, config.train.bucket_size_mib << 20);
+  reducer_ = std::make_unique<GradientReducer>(
+      parameters_, rank.mesh, rank.device, rank.communication, config.train.bucket_size_mib << 20);
 }
 
 Engine::~Engine() = default;
@@ -86,23 +86,35 @@ void Engine::lay_out(Memory& memory) {
 // One micro-batch and one evaluation over counting arenas: their peaks are the plan.
 void Engine::rehearse(Memory& memory) {
   const std::unique_ptr<Ops> counting = make_counting_ops();
-  Context training = context(memory, *counting, 1, 0, true);
+  std::unique_ptr<Communicator> nobody;  // collectives that move nothing
+  if (tensor_group() != nullptr) {
+    nobody = make_counting_communicator("tp", rank_.mesh.coord().tp, rank_.mesh.shape().tp);
+  }
+  Context training = context(memory, *counting, nobody.get(), 1, 0, true);
   const Tensor loss = control_.slice(0, 1);
   model_.forward(tokens_, memory.saved, training);
   model_.backward(tokens_, targets_, 1.0, loss, memory.saved, training, nullptr);
-  Context evaluation = context(memory, *counting, 1, 0, false);
+  Context evaluation = context(memory, *counting, nobody.get(), 1, 0, false);
   model_.loss(tokens_, targets_, loss, memory.saved, evaluation);
 }
 
-Context Engine::context(Memory& memory, Ops& ops, int64_t update, int64_t first_sample,
-                        bool training) {
+Communicator* Engine::tensor_group() {
+  return rank_.mesh.shape().tp > 1 ? &rank_.mesh.axis(Axis::tp) : nullptr;
+}
+
+Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+                        int64_t first_sample, bool training) {
+  const int64_t rows = micro_batch_size_ * sequence_length_ / rank_.mesh.shape().tp;
   return {.ops = ops,
           .stream = rank_.compute,
           .work = memory.workspace,
           .seed = static_cast<uint64_t>(config_.seed),
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
-          .rows = {first_sample * sequence_length_, sequence_length_, sequence_length_},
+          .samples = micro_batch_size_,
+          .tokens = sequence_length_,
+          .tensor_group = tensor_group,
+          .rows = {first_sample * sequence_length_ + rank_.mesh.coord().tp * rows, rows, rows},
           .first_sample = first_sample};
 }
 
@@ -121,7 +133,7 @@ void Engine::load(int64_t first_sample, const FillSample& fill) {
 void Engine::sum_over_ranks(const Tensor& values) {
   rank_.compute.record(*handover_);
   rank_.communication.wait(*handover_);
-  rank_.gradient_group.all_reduce(values, ReduceOp::sum, rank_.communication);
+  rank_.mesh.gradient().all_reduce(values, ReduceOp::sum, rank_.communication);
   rank_.communication.record(*handover_);
   rank_.compute.wait(*handover_);
 }
@@ -137,9 +149,9 @@ void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& 
   const double tokens = static_cast<double>(config_.train.batch_size * sequence_length_);
   const int64_t per_rank = micro_batches_ * micro_batch_size_;
   for (int64_t m = 0; m < micro_batches_; ++m) {
-    const int64_t sample = first_sample + rank_.coord.dp * per_rank + m * micro_batch_size_;
+    const int64_t sample = first_sample + rank_.mesh.coord().dp * per_rank + m * micro_batch_size_;
     load(sample, fill);
-    Context ctx = context(*memory_, rank_.ops, update, sample, true);
+    Context ctx = context(*memory_, rank_.ops, tensor_group(), update, sample, true);
     model_.forward(tokens_, memory_->saved, ctx);
     GradientListener* listener = m + 1 == micro_batches_ ? reducer_.get() : nullptr;
     model_.backward(tokens_, targets_, 1.0 / tokens, control_.slice(0, 1), memory_->saved, ctx,
@@ -153,7 +165,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   const std::array<double, 2> control{0.0, stop ? 1.0 : 0.0};
   rank_.device.copy_to_device(control_.raw(), control.data(), sizeof(control), rank_.compute);
   accumulate(update, first_sample, fill);
-  norm_.compute(config_.train.clip_norm, rank_.ops, rank_.compute);
+  norm_.compute(config_.train.clip_norm, rank_.mesh, rank_.ops, rank_.compute);
   sum_over_ranks(control_);
   StepResult result;
   result.loss =
@@ -185,10 +197,10 @@ void Engine::clear_gradients() {
 double Engine::evaluate(int64_t samples, const FillSample& fill) {
   // Every rank takes whole micro-batches of its contiguous share; a short last one is filled up
   // with samples whose targets are ignored.
-  const int64_t ranks = rank_.mesh.dp;
+  const int64_t ranks = rank_.mesh.shape().dp;
   const int64_t batches = (samples + micro_batch_size_ - 1) / micro_batch_size_;
-  const int64_t begin = batches * rank_.coord.dp / ranks;
-  const int64_t end = batches * (rank_.coord.dp + 1) / ranks;
+  const int64_t begin = batches * rank_.mesh.coord().dp / ranks;
+  const int64_t end = batches * (rank_.mesh.coord().dp + 1) / ranks;
   rank_.ops.fill(control_, 0, rank_.compute);
   const FillSample fill_up = [&](int64_t sample, std::span<int32_t> inputs,
                                  std::span<int32_t> targets) {
@@ -197,7 +209,7 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   };
   for (int64_t b = begin; b < end; ++b) {
     load(b * micro_batch_size_, fill_up);
-    Context ctx = context(*memory_, rank_.ops, 0, b * micro_batch_size_, false);
+    Context ctx = context(*memory_, rank_.ops, tensor_group(), 0, b * micro_batch_size_, false);
     model_.loss(tokens_, targets_, control_.slice(0, 1), memory_->saved, ctx);
   }
   sum_over_ranks(control_);

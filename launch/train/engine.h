@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/dist/mesh.h"
 #include "core/model/gpt.h"
 #include "launch/config/run_config.h"
 #include "optim/adamw.h"
@@ -21,12 +21,10 @@ namespace weft {
 
 // What a rank computes and talks with. Borrowed by the engine.
 struct RankResources {
-  MeshShape mesh;
-  MeshCoord coord;
-  Communicator& gradient_group;  // the ranks over which gradients and losses are summed (dp, cp)
+  Mesh& mesh;
   Device& device;
-  Stream& compute;
-  Stream& communication;  // the only stream that gradient_group is used on
+  Stream& compute;        // also of the collectives of the tensor-parallel axis
+  Stream& communication;  // of the collectives over the gradient group
   Ops& ops;
 };
 
@@ -81,7 +79,9 @@ class Engine {
 
   void lay_out(Memory& memory);
   void rehearse(Memory& memory);
-  Context context(Memory& memory, Ops& ops, int64_t update, int64_t first_sample, bool training);
+  Context context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+                  int64_t first_sample, bool training);
+  Communicator* tensor_group();  // null when weights are whole
   void load(int64_t first_sample, const FillSample& fill);
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over_ranks(const Tensor& values);

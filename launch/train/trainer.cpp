@@ -131,9 +131,7 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       communication_(device_->make_stream(StreamKind::communication)),
       ops_(make_ops(*device_)),
       mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size())) {
-  const RankResources rank{.mesh = mesh_.shape(),
-                           .coord = mesh_.coord(),
-                           .gradient_group = mesh_.gradient(),
+  const RankResources rank{.mesh = mesh_,
                            .device = *device_,
                            .compute = *compute_,
                            .communication = *communication_,

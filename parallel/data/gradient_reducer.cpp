@@ -15,9 +15,9 @@ Tensor span(const Tensor& first, const Tensor& last) {
 
 }  // namespace
 
-GradientReducer::GradientReducer(ParameterSet& parameters, Communicator& group, Device& device,
+GradientReducer::GradientReducer(ParameterSet& parameters, Mesh& mesh, Device& device,
                                  Stream& communication, int64_t bucket_bytes)
-    : group_(group),
+    : mesh_(mesh),
       communication_(communication),
       done_(device.make_event()),
       bucket_of_(parameters.size()) {
@@ -33,12 +33,15 @@ GradientReducer::GradientReducer(ParameterSet& parameters, Communicator& group, 
 }
 
 void GradientReducer::gradient_ready(Parameter& parameter, Stream& stream) {
+  if (mesh_.shape().tp > 1 && reduce_axes(parameter.spec).contains(Axis::tp)) {
+    mesh_.axis(Axis::tp).all_reduce(parameter.grad, ReduceOp::sum, stream);
+  }
   Bucket& bucket = buckets_[bucket_of_[parameter.index]];
   WEFT_CHECK(bucket.pending > 0, "gradient of {} became ready twice", parameter.spec.name);
   if (--bucket.pending > 0) return;
   stream.record(*bucket.ready);
   communication_.wait(*bucket.ready);
-  group_.all_reduce(bucket.range, ReduceOp::sum, communication_);
+  mesh_.gradient().all_reduce(bucket.range, ReduceOp::sum, communication_);
 }
 
 void GradientReducer::finish(Stream& stream) {

@@ -1,5 +1,6 @@
 #include "parallel/tensor/gpt_placement.h"
 
+#include <algorithm>
 #include <array>
 
 namespace weft {
@@ -18,6 +19,11 @@ constexpr std::array<Cut, 8> kCuts{{{"wte.weight", 0},
                                     {"mlp.down.weight", 1},
                                     {"lm_head.weight", 0}}};
 
+// Under sequence parallelism a rank normalises its share of the rows, so it has a part of their
+// weights' gradients.
+constexpr std::array<std::string_view, 6> kPartial{"ln_1.weight", "ln_1.bias",   "ln_2.weight",
+                                                   "ln_2.bias",   "ln_f.weight", "ln_f.bias"};
+
 }  // namespace
 
 PlacementRule tensor_parallel_placement() {
@@ -27,6 +33,9 @@ PlacementRule tensor_parallel_placement() {
       if (cut.role == role.name) {
         place.splits.push_back({Axis::tp, cut.dim, role.segments, role.unit});
       }
+    }
+    if (std::find(kPartial.begin(), kPartial.end(), role.name) != kPartial.end()) {
+      place.grad_partial = {Axis::tp};
     }
     return place;
   };

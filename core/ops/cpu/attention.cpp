@@ -32,7 +32,7 @@ struct Layout {
   T scale;
   double dropout;
   RandomKey key;
-  int64_t first_sample;
+  int64_t first_sample, first_head, global_heads;
 
   Layout(const AttentionArgs& args, const Tensor& qkv)
       : batch(qkv.shape()[0]),
@@ -45,7 +45,9 @@ struct Layout {
         scale(static_cast<T>(args.scale)),
         dropout(args.dropout),
         key(args.dropout_key),
-        first_sample(args.first_sample) {}
+        first_sample(args.first_sample),
+        first_head(args.first_head),
+        global_heads(args.global_heads > 0 ? args.global_heads : args.heads) {}
 
   int64_t blocks() const { return (length + kBlock - 1) / kBlock; }
   int64_t rows_of(int64_t block) const { return std::min(kBlock, length - block * kBlock); }
@@ -57,7 +59,8 @@ struct Layout {
   int64_t out_row() const { return heads * dim; }
   // The element of the dropout key for query i and key 0.
   uint64_t mask_at(int64_t b, int64_t h, int64_t i) const {
-    return static_cast<uint64_t>((((first_sample + b) * heads + h) * length + i) * length);
+    const int64_t head = (first_sample + b) * global_heads + first_head + h;
+    return static_cast<uint64_t>((head * length + i) * length);
   }
 };
 

@@ -39,6 +39,8 @@ class CpuOps final : public Ops {
   void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                      int64_t valid, const Tensor& row_max, const Tensor& row_sum,
                      const Tensor& target_logit, Stream& stream) override;
+  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
+                    Stream& stream) override;
   void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                           const Tensor& target_logit, const Tensor& loss_sum,
                           Stream& stream) override;

@@ -60,6 +60,17 @@ void CpuOps::softmax_stats(const Tensor& logits, const Tensor& targets, int64_t 
   });
 }
 
+void CpuOps::rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& stream) {
+  check_rescale_sums(sum, from, to);
+  detail::with_float(sum.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    cpu_stream(stream).run(
+        [rows = sum.elements(), s = sum.data<T>(), f = from.data<T>(), t = to.data<T>()] {
+          for (int64_t r = 0; r < rows; ++r) s[r] *= std::exp(f[r] - t[r]);
+        });
+  });
+}
+
 void CpuOps::cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                                 const Tensor& target_logit, const Tensor& loss_sum,
                                 Stream& stream) {

@@ -54,6 +54,8 @@ class SmallGpt {
             .step = 1,
             .dropout = model.config().dropout > 0,
             .defer_weights = defer_weights,
+            .samples = kBatch,
+            .tokens = kLength,
             .rows = {0, kLength, kLength}};
   }
 

@@ -89,8 +89,23 @@ const Case kCases[] = {
        c.schedule.wsd_decay_fraction = 0.95;
      },
      1, "schedule.wsd_decay_fraction", "try at most 0.9"},
-    {"TensorParallel", [](RunConfig& c) { c.mesh.tp = 2; }, 2, "mesh.tp",
+    {"PipelineParallel", [](RunConfig& c) { c.mesh.pp = 2; }, 2, "mesh.pp",
      "2 ranks on this axis cannot be trained yet; try 1"},
+    {"HeadsOverTensorRanks", [](RunConfig& c) { c.mesh.tp = 8; }, 8, "mesh.tp",
+     "8 ranks cannot share 12 heads evenly; try mesh.tp 6 or 12"},
+    {"VocabularyOverTensorRanks",
+     [](RunConfig& c) {
+       c.mesh.tp = 4;
+       c.model.vocab_size = 5;
+     },
+     4, "mesh.tp", "leave one without a share of the vocabulary of 5"},
+    {"TokensOverTensorRanks",
+     [](RunConfig& c) {
+       c.mesh.tp = 2;
+       c.train.batch_size = 3;
+       c.train.sequence_length = 7;
+     },
+     2, "mesh.tp", "cannot share the 21 tokens of a micro-batch evenly"},
     {"MeshOfAnotherWorld", [](RunConfig& c) { c.mesh.dp = 2; }, 4, "mesh.dp",
      "dp 2 * tp 1 * pp 1 * cp 1 is 2, but 4 ranks were started; try mesh.dp auto, or start 2 "
      "ranks"},

@@ -21,6 +21,9 @@ AttentionArgs arguments(const Heads& a) {
   args.dropout = a.dropout;
   args.dropout_key = {.seed = 5, .stream = 17, .step = 2};
   args.first_sample = 3;
+  // Heads of the second of several ranks: the dropout mask counts global heads.
+  args.first_head = 2;
+  args.global_heads = a.heads + 5;
   return args;
 }
 
@@ -48,8 +51,8 @@ void reference_query(const Heads& a, Values& v, int64_t b, int64_t h, int64_t i)
     double weight = p[static_cast<size_t>(j)] / total;
     if (a.dropout > 0) {
       const int64_t sample = args.first_sample + b;
-      const auto index =
-          static_cast<uint64_t>(((sample * a.heads + h) * a.length + i) * a.length + j);
+      const auto index = static_cast<uint64_t>(
+          ((sample * args.global_heads + args.first_head + h) * a.length + i) * a.length + j);
       const bool kept = random_word(args.dropout_key, index) >= a.dropout * 0x1p32;
       weight = kept ? weight / (1 - a.dropout) : 0;
     }

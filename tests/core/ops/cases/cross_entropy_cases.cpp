@@ -87,10 +87,31 @@ OpCase make(const Loss& l, bool perf = false) {
   return c;
 }
 
+// One exponential and one product: a few units.
+OpCase make_rescale(int64_t rows) {
+  OpCase c;
+  c.name = fmt::format("rescale_sums/{}", rows);
+  c.slots = {{.name = "sum",
+              .shape = {rows},
+              .role = Role::updated,
+              .low = 1,
+              .high = 9,
+              .differentiable = false,
+              .tolerance = 8},
+             {.name = "from", .shape = {rows}, .low = -4, .high = 0, .differentiable = false},
+             {.name = "to", .shape = {rows}, .low = 0, .high = 3, .differentiable = false}};
+  c.forward = [](Run& r) { r.ops.rescale_sums(r("sum"), r("from"), r("to"), r.stream); };
+  c.reference = [](Values& v) {
+    for (size_t i = 0; i < v["sum"].size(); ++i) v["sum"][i] *= std::exp(v["from"][i] - v["to"][i]);
+  };
+  return c;
+}
+
 }  // namespace
 
 std::vector<OpCase> cross_entropy_cases() {
-  return {make({.rows = 5, .columns = 11, .valid = 11}),
+  return {make_rescale(13),
+          make({.rows = 5, .columns = 11, .valid = 11}),
           make({.rows = 9, .columns = 40, .valid = 33, .ignored = 20}),
           make({.rows = 8, .columns = 24, .valid = 17, .vocab_begin = 12, .ignored = 8}),
           make({.rows = 3, .columns = 5000, .valid = 4999}),

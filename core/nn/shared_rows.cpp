@@ -1,0 +1,22 @@
+#include "core/nn/shared_rows.h"
+
+namespace weft {
+
+Tensor gather_rows(const Tensor& x, Context& ctx) {
+  if (ctx.tensor_group == nullptr) return x;
+  const Tensor all = ctx.work.allocate({ctx.all_rows(), x.shape().back()}, x.dtype());
+  ctx.tensor_group->all_gather(x, all, ctx.stream);
+  return all;
+}
+
+Tensor partial_rows(const Tensor& y, Context& ctx) {
+  if (ctx.tensor_group == nullptr) return y;
+  return ctx.work.allocate({ctx.all_rows(), y.shape().back()}, y.dtype());
+}
+
+void sum_and_share(const Tensor& partial, const Tensor& y, Context& ctx) {
+  if (ctx.tensor_group == nullptr) return;
+  ctx.tensor_group->reduce_scatter(partial, y, ctx.stream);
+}
+
+}  // namespace weft
