@@ -79,11 +79,13 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(process.returncode, 0, output)
         return output
 
-    def records(self, name):
+    def metrics_lines(self, name):
         """The whole lines of a run's metrics, in the order written."""
         path = self.root / "runs" / name / "metrics.jsonl"
-        lines = path.read_text().split("\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in lines]
+        return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+    def records(self, name):
+        return [json.loads(line) for line in self.metrics_lines(name)]
 
     def trace(self, name):
         """Loss and gradient norm of every step, bit for bit. Steps that several attempts made must
@@ -113,7 +115,7 @@ class TrainTest(unittest.TestCase):
         end = time.monotonic() + PATIENCE
         while not condition() and process.poll() is None:
             self.assertLess(time.monotonic(), end, "nothing happened")
-            time.sleep(0.0005)
+            time.sleep(0.001)
 
 
 def main():

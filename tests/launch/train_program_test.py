@@ -15,8 +15,8 @@ from train_program import PATIENCE, TrainTest, main
 
 
 class LayoutsTest(TrainTest):
-    # The model of configs/models/char-128.yaml.
-    CHAR = {"model__context_length": 64, "model__layers": 4, "model__heads": 4, "model__width": 128,
+    # The model of configs/models/char-128.yaml, with half its layers.
+    CHAR = {"model__context_length": 64, "model__layers": 2, "model__heads": 4, "model__width": 128,
             "model__bias": "false"}
 
     def test_ranks_train_alike_over_every_transport(self):
@@ -66,18 +66,18 @@ class ResumeTest(TrainTest):
 
 
 class KillTest(TrainTest):
-    SETS = {"checkpoint__interval": 1, "model__dropout": 0.1}
+    SETS = {"train__steps": 20, "checkpoint__interval": 1, "model__dropout": 0.1}
 
     def kill_in_a_save(self, process, name, steps_before):
         """Kills while a checkpoint is being written, some steps after the start."""
         def saving():
-            return len(self.records(name)) > steps_before + 1 and any(
+            return len(self.metrics_lines(name)) > steps_before + 1 and any(
                 self.checkpoints(name).glob(".tmp-step_*"))
         self.wait_until(saving, process)
         process.kill()
 
     def kill_somewhere(self, process, name, steps_before, delay):
-        self.wait_until(lambda: len(self.records(name)) > steps_before + 1, process)
+        self.wait_until(lambda: len(self.metrics_lines(name)) > steps_before + 1, process)
         time.sleep(delay)
         process.kill()
 
@@ -85,20 +85,20 @@ class KillTest(TrainTest):
         self.train("whole", **self.SETS)
         moments = random.Random(7)
         in_save = kills = 0
-        for attempt in range(8):
+        for attempt in range(6):
             process = self.start("killed", "--resume", "auto", **self.SETS)
-            before = len(self.records("killed"))
+            before = len(self.metrics_lines("killed"))
             if attempt % 2:
                 self.kill_somewhere(process, "killed", before, moments.uniform(0, 0.05))
             else:
                 self.kill_in_a_save(process, "killed", before)
             kills += process.wait(timeout=PATIENCE) == -signal.SIGKILL
             in_save += any(self.checkpoints("killed").glob(".tmp-step_*"))
-        self.assertGreaterEqual(kills, 4)
+        self.assertGreaterEqual(kills, 3)
         self.assertGreaterEqual(in_save, 1)
         self.train("killed", "--resume", "auto", **self.SETS)
         self.assertEqual(self.trace("killed"), self.trace("whole"))
-        self.assertEqual(self.state("killed", 30), self.state("whole", 30))
+        self.assertEqual(self.state("killed", 20), self.state("whole", 20))
         self.assertEqual(list(self.checkpoints("killed").glob(".tmp-*")), [])
 
 
@@ -107,7 +107,7 @@ class StopTest(TrainTest):
 
     def stop(self, process, name, send):
         """Waits for some steps of a run without end and stops it; (output, last step)."""
-        self.wait_until(lambda: len(self.records(name)) > 2, process)
+        self.wait_until(lambda: len(self.metrics_lines(name)) > 2, process)
         send()
         output, _ = process.communicate(timeout=PATIENCE)
         found = re.search(r"stopped by SIG\w+ after step (\d+); --resume auto", output)
