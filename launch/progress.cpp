@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <vector>
 
 #include "launch/format_numbers.h"
@@ -127,7 +128,17 @@ ProgressBar::ProgressBar(std::FILE* stream, Terminal terminal, std::string label
       total_(total_bytes),
       clock_(std::move(clock)),
       start_(clock_()),
-      shown_at_(start_) {}
+      shown_at_(start_),
+      exceptions_(std::uncaught_exceptions()) {}
+
+ProgressBar::~ProgressBar() {
+  if (std::uncaught_exceptions() == exceptions_) {
+    finish();
+  } else if (terminal_.live && !finished_) {
+    fmt::print(stream_, kRewrite);
+    std::fflush(stream_);
+  }
+}
 
 double ProgressBar::steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

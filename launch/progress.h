@@ -84,14 +84,15 @@ std::string bar_line(const WorkReport& report, int columns);
 std::string done_line(const WorkReport& report);
 
 // A bar on a terminal, at most ten times a second; elsewhere a plain line every ten seconds. Prints
-// done_line when finished or destroyed. Thread-safe. The stream must outlive it.
+// done_line when finished or destroyed, but nothing when an exception destroys it. Thread-safe. The
+// stream must outlive it.
 class ProgressBar {
  public:
   using Clock = std::function<double()>;  // seconds, never going back
 
   ProgressBar(std::FILE* stream, Terminal terminal, std::string label, int64_t total_bytes,
               Clock clock = steady_seconds);
-  ~ProgressBar() { finish(); }
+  ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
@@ -111,6 +112,7 @@ class ProgressBar {
   Clock clock_;
   double start_;
   double shown_at_;
+  int exceptions_;  // in flight when constructed
   int64_t done_ = 0;
   bool finished_ = false;
 };

@@ -50,7 +50,8 @@ void add_train_command(CLI::App& root, int& exit_code) {
   app->add_option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
       ->type_name("KEY=VALUE");
   app->add_option("--steps", args->stop_after, "End after this step, with a checkpoint")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
+      ->type_name("STEP");
   app->add_option("--resume", args->resume,
                   "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
   app->add_option("--local-ranks", args->local_ranks,

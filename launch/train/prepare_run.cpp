@@ -66,8 +66,9 @@ std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
   const std::optional<FoundCheckpoint> found = find_latest(where, run.notices);
   if (found) return found->path;
   if (*options.resume != "auto") {
-    fail(ErrorKind::input, "{} holds no intact checkpoint{}{}", where,
-         run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
+    fail(ErrorKind::input,
+         "{} holds no intact checkpoint{}{}; name a step_N directory, a directory of them, or auto",
+         where, run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
   }
   return "";
 }

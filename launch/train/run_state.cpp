@@ -36,6 +36,19 @@ void load_tensor(const CheckpointReader& reader, const Region& region, const std
   stream.synchronize();
 }
 
+// A model that uses only some of the checkpoint's tensors would load without a word.
+void require_same_size(const CheckpointReader& reader, const ParameterSet& parameters) {
+  int64_t saved = 0;
+  for (const TensorInfo& t : reader.tensors()) {
+    if (t.kind == "weight") saved += t.global_shape.elements();
+  }
+  if (saved == parameters.global_elements()) return;
+  fail(ErrorKind::input,
+       "{}: a model of {} parameters, the configuration's has {}; give the model keys their values "
+       "from the config.yaml that lies beside the checkpoints",
+       reader.path(), saved, parameters.global_elements());
+}
+
 }  // namespace
 
 std::string to_json(const RunState& s) {
@@ -105,6 +118,7 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
 
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream) {
+  require_same_size(reader, parameters);
   std::vector<char> staging;
   for (const auto& p : parameters) {
     for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {

@@ -40,7 +40,8 @@ RunState parse_run_state(const std::string& json, const std::string& path);
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
 
 // Fills this rank's weights (and, unless null, its optimizer state) from a checkpoint of any
-// layout. Throws Error{input} when a tensor is missing or has another shape.
+// layout. Throws Error{input} when a tensor is missing or has another shape, or when the
+// model has fewer.
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream);
 

@@ -53,12 +53,12 @@ AdmitMemory admit_on_host(int ranks_on_host) {
     const int64_t available = read_machine().memory_available_bytes;
     const auto needed = static_cast<int64_t>(bytes) * ranks_on_host;
     if (available == 0 || needed <= available) return;
-    fail(
-        ErrorKind::environment,
-        "the run needs {:.1f} MiB of host memory ({} ranks here of {:.1f} MiB: {}), {:.1f} MiB are "
-        "free; lower train.micro_batch_size, train.sequence_length or the model's size",
-        static_cast<double>(needed) / kMib, ranks_on_host, static_cast<double>(bytes) / kMib, parts,
-        static_cast<double>(available) / kMib);
+    fail(ErrorKind::environment,
+         "the run needs {:.1f} MiB of host memory ({:.1f} MiB for each of its {} ranks here: {}), "
+         "{:.1f} MiB are "
+         "free; lower train.micro_batch_size, train.sequence_length or the model's size",
+         static_cast<double>(needed) / kMib, static_cast<double>(bytes) / kMib, ranks_on_host,
+         parts, static_cast<double>(available) / kMib);
   };
 }
 

@@ -171,5 +171,22 @@ TEST(ProgressBar, IsQuietOffATerminal) {
   EXPECT_EQ(text.find('\r'), std::string::npos);
 }
 
+TEST(ProgressBar, LeavesTheLastWordToAnError) {
+  const auto failing = [](Terminal terminal) {
+    return printed([terminal](std::FILE* stream) {
+      try {
+        double now = 0;
+        ProgressBar bar(stream, terminal, "work", 100, [&] { return now; });
+        now = 1;
+        bar.advance(4);
+        throw std::runtime_error("broken");
+      } catch (const std::runtime_error&) {
+      }
+    });
+  };
+  EXPECT_EQ(failing(kPlain), "");
+  EXPECT_TRUE(failing(kLive).ends_with("\r\x1b[K"));
+}
+
 }  // namespace
 }  // namespace weft

@@ -40,6 +40,8 @@ def made_up_text():
 class TrainTest(unittest.TestCase):
     """Runs weft in a directory of its own that holds text.txt, run.yaml and data/."""
 
+    program = WEFT
+
     @classmethod
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory(prefix="weft-train-")
@@ -50,9 +52,9 @@ class TrainTest(unittest.TestCase):
         cls.weft("prepare", "--tokenizer", "char", "--output", "data", "text.txt").check_returncode()
 
     @classmethod
-    def weft(cls, *arguments):
-        return subprocess.run([WEFT, *arguments], cwd=cls.root, capture_output=True, text=True,
-                              check=False, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    def weft(cls, *arguments, user=None):
+        return subprocess.run([cls.program, *arguments], cwd=cls.root, capture_output=True, text=True,
+                              check=False, stdin=subprocess.DEVNULL, timeout=PATIENCE, user=user)
 
     @staticmethod
     def command(name, *arguments, mpi=0, **sets):
