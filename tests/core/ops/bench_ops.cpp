@@ -6,9 +6,9 @@
 #include <dnnl.h>
 #include <fmt/core.h>
 #include <omp.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <string>
 
@@ -17,13 +17,18 @@
 namespace weft::cases {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
+// With one thread the processor time of that thread, which other programs disturb less than the
+// time on the wall; with several the time on the wall.
 template <typename F>
-double seconds(const F& f) {
-  const auto begin = Clock::now();
+double seconds(bool alone, const F& f) {
+  const auto now = [alone] {
+    timespec t{};
+    clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  const double begin = now();
   f();
-  return std::chrono::duration<double>(Clock::now() - begin).count();
+  return now() - begin;
 }
 
 std::string rate(const Cost& cost, double time) {
@@ -42,15 +47,17 @@ void bare_sgemm(const OpCase& c, const Run& run) {
              run("b").data<float>(), tb ? k : n, 0, run("c").data<float>(), n);
 }
 
-void time_case(const OpCase& c, Ops& ops, Device& device, Stream& stream, int repeats) {
+void time_case(const OpCase& c, Ops& ops, Device& device, Stream& stream, int threads,
+               int repeats) {
+  const bool alone = threads == 1;
   const bool gradients = static_cast<bool>(c.backward);
   Run run = make_run(c, ops, device, stream, DType::f32, make_inputs(c, 1), gradients);
   const bool product = c.name.starts_with("matmul");
   double forward = 1e9, backward = 1e9, bare = 1e9;
   for (int i = 0; i < repeats; ++i) {
-    forward = std::min(forward, seconds([&] { c.forward(run); }));
-    if (gradients) backward = std::min(backward, seconds([&] { c.backward(run); }));
-    if (product) bare = std::min(bare, seconds([&] { bare_sgemm(c, run); }));
+    forward = std::min(forward, seconds(alone, [&] { c.forward(run); }));
+    if (gradients) backward = std::min(backward, seconds(alone, [&] { c.backward(run); }));
+    if (product) bare = std::min(bare, seconds(alone, [&] { bare_sgemm(c, run); }));
   }
   fmt::print("{:<52} {}", c.name, rate(c.cost, forward));
   if (gradients) fmt::print("   backward {}", rate(c.backward_cost, backward));
@@ -68,7 +75,7 @@ int run_benchmark(int argc, char** argv) {
   fmt::print("{}, best of {}\n", device->description(), repeats);
   for (const OpCase& c : all_cases()) {
     if (c.perf && c.name.find(part) != std::string::npos) {
-      time_case(c, *ops, *device, *stream, repeats);
+      time_case(c, *ops, *device, *stream, threads, repeats);
     }
   }
   return 0;
