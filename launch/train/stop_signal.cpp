@@ -1,12 +1,15 @@
 #include "launch/train/stop_signal.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace weft {
 namespace {
 
-// A signal handler can reach nothing else.
-volatile std::sig_atomic_t received = 0;
+// Signals belong to the process, and a handler can reach nothing else.
+std::atomic<int> received{0};
+std::atomic<int> listeners{0};
+static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void on_stop_signal(int signal) {
   received = signal;
@@ -16,12 +19,14 @@ extern "C" void on_stop_signal(int signal) {
 }  // namespace
 
 StopSignal::StopSignal() {
+  if (listeners++ > 0) return;
   received = 0;
   std::signal(SIGTERM, on_stop_signal);
   std::signal(SIGINT, on_stop_signal);
 }
 
 StopSignal::~StopSignal() {
+  if (--listeners > 0) return;
   std::signal(SIGTERM, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
 }

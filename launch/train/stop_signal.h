@@ -6,7 +6,8 @@
 
 namespace weft {
 
-// Listens while it lives; one at a time per process (signals belong to the process).
+// Listens while it lives. Ranks that are threads of one process have one each and see the same
+// signals.
 class StopSignal {
  public:
   StopSignal();

@@ -15,7 +15,7 @@ import unittest
 
 WEFT = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "weft"
 MPIRUN = sys.argv[2:] or ["mpirun"]
-PATIENCE = 60  # seconds that anything may take on a busy machine
+PATIENCE = 120  # seconds that anything may take on a busy machine
 
 # One compute thread: the bits are those of any number, and ranks do not fight for cores.
 CONFIG = """
