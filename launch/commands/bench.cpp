@@ -44,8 +44,10 @@ void add_bench_command(CLI::App& root, int&) {
   CLI::App* app =
       root.add_subcommand("bench", "Measure training steps on random tokens, by op family");
   auto args = std::make_shared<Arguments>();
-  app->add_option("config", args->config, "A run's or a model's YAML file")->required();
-  app->add_option("--set", args->sets, "Override a key (repeatable)")->type_name("KEY=VALUE");
+  app->add_option("CONFIG", args->config, "A run's or a model's YAML file")->required();
+  app->add_option("--set", args->sets, "Override a key (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app->add_option("--steps", args->steps, "Steps to time, after two of warm-up")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -26,8 +26,9 @@ void add_show(CLI::App& config) {
   const auto options = std::make_shared<Options>();
   CLI::App* show =
       config.add_subcommand("show", "Check a configuration and print every key with its value");
-  show->add_option("FILE", options->file, "A YAML file")->required();
-  show->add_option("--set", options->sets, "KEY=VALUE, over the value of the file; repeatable")
+  show->add_option("CONFIG", options->file, "A YAML file")->required();
+  show->add_option("--set", options->sets, "Override a key: --set train.steps=100 (repeatable)")
+      ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   const CLI::Option* ranks =
       show->add_option("--ranks", options->ranks, "Also check that this many ranks can train it")

@@ -58,7 +58,7 @@ struct Arguments {
 
 void add_prepare_command(CLI::App& root, int& /*exit_code*/) {
   CLI::App* command = root.add_subcommand(
-      "prepare", "Turn UTF-8 text or JSONL files into token datasets for training.");
+      "prepare", "Turn UTF-8 text or JSONL files into token datasets for training");
   const auto arguments = std::make_shared<Arguments>();
   PrepareOptions& options = arguments->options;
   command->add_option("FILE", options.inputs, "UTF-8 text, or .jsonl/.ndjson: one object a line")
@@ -70,24 +70,24 @@ void add_prepare_command(CLI::App& root, int& /*exit_code*/) {
   command->add_option("--ranks", options.tokenizer.ranks, "r50k, cl100k: the tiktoken file");
   command->add_option("--text-for-vocab", arguments->text_for_vocab,
                       "char: a text whose characters are the vocabulary, rather than all of FILE");
-  command->add_option("--output", options.output, "directory to create")->required();
-  auto* held_out = command->add_option("--validation", options.validation,
-                                       "held-out file; may be given several times");
+  command->add_option("--output", options.output, "Directory to create")->required();
+  auto* held_out =
+      command->add_option("--validation", options.validation, "Held-out file; repeatable");
   held_out->allow_extra_args(false);
   command
       ->add_option("--validation-fraction", options.validation_fraction,
-                   "share of the characters, from the end, to hold out; 0 holds out nothing")
+                   "Share of the characters, from the end, to hold out; 0 holds out nothing")
       ->capture_default_str()
       ->excludes(held_out);
-  command->add_option("--jsonl-field", options.jsonl_field, "key of a document's text")
+  command->add_option("--jsonl-field", options.jsonl_field, "Key of a document's text")
       ->capture_default_str();
   command
       ->add_option("--append-eot", arguments->append_eot,
-                   "end-of-text id behind each document; auto: with several files or JSONL, where "
+                   "End-of-text id behind each document; auto: with several files or JSONL, where "
                    "the tokenizer has one")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "yes", "no"}));
-  command->add_flag("--force", options.force, "replace an output that `weft prepare` wrote");
+  command->add_flag("--force", options.force, "Replace an output that `weft prepare` wrote");
   command->callback([arguments] {
     arguments->options.append_eot = parse_append_eot(arguments->append_eot);
     if (!arguments->text_for_vocab.empty()) {

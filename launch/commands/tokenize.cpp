@@ -97,7 +97,7 @@ CLI::App* add_command(CLI::App& root, const char* name, const char* help, Option
   CLI::App* command = root.add_subcommand(name, help);
   CLI::Option* from =
       command->add_option("--from", options.from,
-                          "a directory with tokenizer.json: a prepared dataset or a checkpoint");
+                          "A directory with tokenizer.json: a prepared dataset or a checkpoint");
   const auto add = [&](const char* option, std::string& value, const char* text) {
     command->add_option(option, value, text)->excludes(from);
   };
@@ -106,7 +106,7 @@ CLI::App* add_command(CLI::App& root, const char* name, const char* help, Option
   add("--merges", options.spec.merges, "gpt2: the file merges.txt");
   add("--ranks", options.spec.ranks, "r50k, cl100k: the tiktoken file");
   add("--text-for-vocab", options.text_for_vocab, "char: a text that has every character");
-  command->add_option("FILE", options.input, "what to read; - is standard input, the default");
+  command->add_option("FILE", options.input, "What to read; - is standard input, the default");
   return command;
 }
 
@@ -114,19 +114,19 @@ CLI::App* add_command(CLI::App& root, const char* name, const char* help, Option
 
 void add_tokenize_command(CLI::App& root, int& /*exit_code*/) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(root, "tokenize", "Print the token ids of a text.", *options);
+  CLI::App* command = add_command(root, "tokenize", "Print the token ids of a text", *options);
   command->add_flag("--jsonl", options->jsonl,
-                    "read {\"text\": ...} a line, print {\"ids\": [...]} a line");
+                    "Read {\"text\": ...} a line, print {\"ids\": [...]} a line");
   command->add_flag("--specials", options->specials,
-                    "special tokens such as <|endoftext|> in the text become their ids");
+                    "Special tokens such as <|endoftext|> in the text become their ids");
   command->callback([options] { tokenize(*options); });
 }
 
 void add_detokenize_command(CLI::App& root, int& /*exit_code*/) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(root, "detokenize", "Print the text of token ids.", *options);
+  CLI::App* command = add_command(root, "detokenize", "Print the text of token ids", *options);
   command->add_flag("--jsonl", options->jsonl,
-                    "read {\"ids\": [...]} a line, print {\"text\": ...} a line");
+                    "Read {\"ids\": [...]} a line, print {\"text\": ...} a line");
   command->callback([options] { detokenize(*options); });
 }
 

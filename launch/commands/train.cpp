@@ -46,9 +46,10 @@ int on_launched_ranks(const Arguments& args) {
 void add_train_command(CLI::App& root, int& exit_code) {
   CLI::App* app = root.add_subcommand("train", "Train a model as a YAML file describes it");
   auto args = std::make_shared<Arguments>();
-  app->add_option("config", args->train.config, "The run's YAML file")->required();
+  app->add_option("CONFIG", args->train.config, "The run's YAML file")->required();
   app->add_option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
-      ->type_name("KEY=VALUE");
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app->add_option("--steps", args->stop_after, "End after this step, with a checkpoint")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
       ->type_name("STEP");
