@@ -8,7 +8,7 @@ the validation loss of the whole run (docs/results.md) is as good as before.
 
 What may differ on another machine is the rounding of f32 sums, whose order belongs to the
 instruction set and the BLAS. Kept to SSE 4.1 or AVX, oneDNN leaves losses within 6e-9 and gradient
-norms within 3e-8 of AVX-512's over these steps, as do other numbers of ranks. The tolerances are a
+norms within 3e-8 of AVX2's over these steps, as do other numbers of ranks. The tolerances are a
 hundred times that and catch what is small: without weight decay losses move by 1.9e-5, with an
 AdamW eps of 1e-7 by 5e-6, and with the exact GELU gradient norms move by 9e-6. Learning rates are
 computed in double from the step alone and must be equal.
