@@ -73,6 +73,7 @@ TEST(Simulate, InterleavingDividesTheIdleTimeByTheChunks) {
                      const Timeline timeline = simulate(schedule, costs);
                      const double work = costs.forward + costs.backward + costs.backward_weights;
                      EXPECT_NEAR(timeline.idle(), (p - 1) * work / v, kRounding);
+                     EXPECT_NEAR(timeline.bubble(), (p - 1.0) / (v * m + p - 1.0), kRounding);
                    }
                  });
 }
