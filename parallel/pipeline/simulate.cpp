@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <tuple>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -32,7 +31,10 @@ double duration(const Schedule& schedule, const StepCosts& costs, Act act) {
 class Simulation {
  public:
   Simulation(const Schedule& schedule, const StepCosts& costs)
-      : schedule_(schedule), costs_(costs), clock_(schedule.stages.size()) {
+      : schedule_(schedule),
+        costs_(costs),
+        clock_(schedule.stages.size()),
+        arrivals_(2 * schedule.stages.size() * schedule.microbatches * schedule.chunks, kNotSent) {
     timeline_.stages.resize(schedule.stages.size());
   }
 
@@ -63,12 +65,12 @@ class Simulation {
     const Step& step = schedule_.stages[stage][spans.size()];
     double end = clock_[stage];
     if (is_receive(step.act)) {
-      const auto message = arrivals_.find(key(stage, step));
-      if (message == arrivals_.end()) return false;
-      end = std::max(end, message->second);
+      const double message = arrival(stage, step);
+      if (message == kNotSent) return false;
+      end = std::max(end, message);
     } else if (is_send(step.act)) {
       const Peer peer = *peer_of(schedule_, stage, step);
-      arrivals_[key(peer.stage, peer.step)] = end + costs_.transfer;
+      arrival(peer.stage, peer.step) = end + costs_.transfer;
     } else {
       end += duration(schedule_, costs_, step.act);
     }
@@ -77,15 +79,20 @@ class Simulation {
     return true;
   }
 
-  using Key = std::tuple<int, Act, int, int>;
-  static Key key(int stage, const Step& receive) {
-    return {stage, receive.act, receive.microbatch, receive.chunk};
+  static constexpr double kNotSent = -1;
+
+  // When the message of a receive is there.
+  double& arrival(int stage, const Step& receive) {
+    const size_t unit = (static_cast<size_t>(stage) * schedule_.microbatches + receive.microbatch) *
+                            schedule_.chunks +
+                        receive.chunk;
+    return arrivals_[2 * unit + (receive.act == Act::recv_grad)];
   }
 
   const Schedule& schedule_;
   const StepCosts& costs_;
-  std::vector<double> clock_;       // of each stage
-  std::map<Key, double> arrivals_;  // by receive
+  std::vector<double> clock_;     // of each stage
+  std::vector<double> arrivals_;  // of each unit's activation and gradient
   Timeline timeline_;
 };
 

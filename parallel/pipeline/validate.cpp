@@ -58,13 +58,13 @@ Fault place_steps(const Schedule& schedule, Positions& positions) {
         return fmt::format("stage {}: step {} is act {}, micro-batch {}, chunk {}", stage, i,
                            static_cast<int>(steps[i].act), steps[i].microbatch, steps[i].chunk);
       }
-      const std::string step = where(schedule, stage, steps[i]);
       if (!expected(schedule, stage, steps[i])) {
-        return step + (is_transfer(steps[i].act) ? " has no other end"
-                                                 : " in a schedule that does not split backward");
+        return where(schedule, stage, steps[i]) +
+               (is_transfer(steps[i].act) ? " has no other end"
+                                          : " in a schedule that does not split backward");
       }
       int& position = positions.at(stage, steps[i]);
-      if (position != kAbsent) return step + " is done twice";
+      if (position != kAbsent) return where(schedule, stage, steps[i]) + " is done twice";
       position = i;
     }
   }
