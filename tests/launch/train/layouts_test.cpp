@@ -178,19 +178,19 @@ std::string scale_name(const std::string& name) {
 
 class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {
  protected:
-  // Every tensor of `a` within kBound of `b`.
-  void expect_close(const Trace& a, const Trace& b) {
+  // Every tensor of `a`, the trace of `layout`, within kBound of `b`.
+  void expect_close(const std::string& layout, const Trace& a, const Trace& b) {
     for (const auto& [name, gradient] : b.gradients) {
       const Difference d =
           difference(a.gradients.at(name), gradient, b.gradients.at(scale_name(name)));
       EXPECT_LE(d.largest, kBound) << "gradient of " << name;
       EXPECT_LE(d.norm, kBound) << "gradient of " << name;
-      note("gradient_element", d.largest);
-      note("gradient_norm", d.norm);
+      note(layout + ": gradient element", d.largest);
+      note(layout + ": gradient norm", d.norm);
     }
     for (size_t i = 0; i < b.losses.size(); ++i) {
       EXPECT_LE(relative(a.losses[i], b.losses[i]), kBound) << "loss of step " << i + 1;
-      note("loss", relative(a.losses[i], b.losses[i]));
+      note(layout + ": loss", relative(a.losses[i], b.losses[i]));
     }
     EXPECT_LE(relative(a.validation, b.validation), kBound);
   }
@@ -200,7 +200,7 @@ class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {
     double& worst = worst_[name];
     if (value < worst) return;
     worst = value;
-    RecordProperty("worst_" + name, fmt::format("{:.2e}", value));
+    RecordProperty(name, fmt::format("{:.2e}", value));
   }
 
  private:
@@ -215,7 +215,7 @@ TEST_P(Layouts, TrainAlike) {
     SCOPED_TRACE(layout.name);
     const Trace other = train(config, layout);
     EXPECT_TRUE(same_bits(other.weights, whole.weights));
-    expect_close(other, whole);
+    expect_close(layout.name, other, whole);
   }
 }
 
