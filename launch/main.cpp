@@ -21,12 +21,20 @@ namespace {
 
 using AddCommand = void (*)(CLI::App& root, int& exit_code);
 
-// clang-format off: one command a line
+// One command a line.
+// clang-format off
 constexpr AddCommand kCommands[] = {
-    weft::add_bench_command,      weft::add_ckpt_command,    weft::add_config_command,
-    weft::add_detokenize_command, weft::add_doctor_command,  weft::add_generate_command,
-    weft::add_plan_command,       weft::add_prepare_command, weft::add_tokenize_command,
+    weft::add_bench_command,
+    weft::add_ckpt_command,
+    weft::add_config_command,
+    weft::add_detokenize_command,
+    weft::add_doctor_command,
+    weft::add_generate_command,
+    weft::add_plan_command,
+    weft::add_prepare_command,
+    weft::add_tokenize_command,
     weft::add_train_command,
+    weft::add_verify_command,
 };
 // clang-format on
 

@@ -11,6 +11,7 @@
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/peak.h"
+#include "launch/train/random_tokens.h"
 
 namespace weft {
 namespace {
@@ -22,20 +23,6 @@ int64_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} << 10;
-}
-
-FillSample random_tokens(int64_t vocab) {
-  return [vocab](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-    const RandomKey key{
-        .seed = 2, .stream = stream_of("bench"), .step = static_cast<uint32_t>(sample)};
-    for (size_t t = 0; t < inputs.size(); ++t) {
-      const auto token = [&](size_t i) {
-        return static_cast<int32_t>(random_word(key, i) % static_cast<uint64_t>(vocab));
-      };
-      inputs[t] = token(t);
-      targets[t] = token(t + 1);
-    }
-  };
 }
 
 }  // namespace

@@ -22,5 +22,6 @@ void add_plan_command(CLI::App& root, int& exit_code);
 void add_prepare_command(CLI::App& root, int& exit_code);
 void add_tokenize_command(CLI::App& root, int& exit_code);
 void add_train_command(CLI::App& root, int& exit_code);
+void add_verify_command(CLI::App& root, int& exit_code);
 
 }  // namespace weft

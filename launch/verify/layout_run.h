@@ -1,0 +1,51 @@
+// A few training steps of one layout, seen from outside: whole logical tensors, whoever held them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "launch/config/run_config.h"
+#include "launch/train/engine.h"
+
+namespace weft {
+
+// How a run is spread over ranks. Extends as axes become trainable.
+struct Layout {
+  int dp = 1;
+  int tp = 1;
+  int64_t micro_batch_size = 1;
+
+  int ranks() const { return dp * tp; }
+  bool operator==(const Layout&) const = default;
+};
+std::string to_string(const Layout& layout);  // "dp 2 tp 4 micro-batch 3"
+
+using Values = std::vector<float>;
+using LogicalTensors = std::map<std::string, Values>;  // row-major, by logical name
+
+struct LayoutTrace {
+  LogicalTensors initial;      // weights before the first step
+  LogicalTensors gradients;    // of the first batch, summed over ranks
+  LogicalTensors trained;      // weights after the last step
+  LogicalTensors exp_avg;      // first moments after the last step: a sum over all steps' gradients
+  std::vector<double> losses;  // of the first batch without update, then of each step
+  std::vector<double> grad_norms;  // of each step
+  // Where ranks disagree about what they both hold or were told; empty when all is well.
+  std::vector<std::string> disagreements;
+};
+
+// Breaks a layout on purpose: collective number `drop` (counted over one rank's calls in program
+// order, from 0) does nothing, on every rank. Negative: nothing is broken.
+struct Fault {
+  int64_t drop = -1;
+};
+
+// Trains `steps` steps on `layout.ranks()` ranks that are threads of this process, on the samples
+// of `fill`. config.model.vocab_size must be set. `calls`, unless null, receives the number of
+// collectives that one rank made.
+LayoutTrace run_layout(RunConfig config, const Layout& layout, int64_t steps,
+                       const FillSample& fill, const Fault& fault = {}, int64_t* calls = nullptr);
+
+}  // namespace weft

@@ -1,0 +1,186 @@
+#include "launch/verify/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "launch/config/cross_check.h"
+#include "launch/train/random_tokens.h"
+#include "optim/schedule.h"
+
+namespace weft {
+namespace {
+
+constexpr int64_t kLayers = 2, kHeadDim = 8, kTokens = 16, kVocab = 61;
+constexpr double kUnit = 0x1p-24;  // rounding unit of f32
+
+// Keeps whatever is closest to its bound.
+class Worst {
+ public:
+  explicit Worst(const Layout& layout) { result_.layout = layout; }
+
+  void add(const std::string& what, double error, double bound) {
+    const double share = std::isfinite(error) ? error / bound : INFINITY;
+    ok_ = ok_ && share <= 1;
+    if (share < share_) return;
+    share_ = share;
+    result_.worst = what;
+    result_.error = error;
+    result_.bound = bound;
+  }
+  Comparison result() {
+    result_.ok = ok_;
+    return result_;
+  }
+
+ private:
+  Comparison result_;
+  double share_ = -1;
+  bool ok_ = true;
+};
+
+double largest(const Values& values) {
+  double top = 0;
+  for (const float v : values) top = std::max(top, std::abs(double{v}));
+  return top;
+}
+
+double largest_difference(const Values& a, const Values& b) {
+  double top = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    const double d = std::abs(double{a[i]} - double{b[i]});
+    if (!(d <= top)) top = d;  // a NaN stays
+  }
+  return top;
+}
+
+// The tensor whose values say how large a gradient's are: its own, but for the bias of the keys.
+// That shifts all scores of a query alike, which softmax does not see: the gradient is zero, and
+// what is left of it is rounding of sums as large as those of its neighbour.
+std::string scale_name(const std::string& name) {
+  const size_t at = name.find(".attn.k.bias");
+  return at == std::string::npos ? name : name.substr(0, at) + ".attn.v.bias";
+}
+
+bool is_legal(RunConfig config, const Layout& layout) {
+  config.mesh.dp = layout.dp;
+  config.mesh.tp = layout.tp;
+  config.train.micro_batch_size = layout.micro_batch_size;
+  return cross_check(config, std::nullopt).empty();
+}
+
+}  // namespace
+
+RunConfig shrink(const RunConfig& config) {
+  RunConfig small = config;
+  small.model.layers = std::min(config.model.layers, kLayers);
+  small.model.width = config.model.heads * kHeadDim;
+  if (config.model.mlp_width) {
+    small.model.mlp_width = *config.model.mlp_width * small.model.width / config.model.width;
+  }
+  small.model.context_length = kTokens;
+  small.model.vocab_size = std::min(config.model.vocab_size.value_or(kVocab), kVocab);
+  small.train = TrainConfig{};
+  small.train.batch_size = 8;
+  small.train.eval_interval = 0;
+  small.train.steps = 1000;
+  small.data = DataConfig{};
+  small.schedule = ScheduleConfig{};
+  small.schedule.kind = ScheduleConfig::Kind::constant;
+  small.schedule.peak_lr = 1e-2;
+  small.schedule.warmup_steps = 0;
+  small.optimizer.eps = kVerifyEps;
+  small.mesh = MeshConfig{};
+  return small;
+}
+
+std::vector<Layout> legal_layouts(const RunConfig& config, int max_ranks) {
+  std::vector<Layout> all;
+  for (int ranks = 1; ranks <= max_ranks; ++ranks) {
+    for (int tp = 1; tp <= ranks; ++tp) {
+      if (ranks % tp != 0) continue;
+      const int dp = ranks / tp;
+      const int64_t per_rank = config.train.batch_size / dp;
+      for (int64_t micro = per_rank; micro >= 1; micro /= 2) {
+        const Layout layout{dp, tp, micro};
+        const bool divides = micro * dp > 0 && config.train.batch_size % (micro * dp) == 0;
+        if (divides && is_legal(config, layout)) all.push_back(layout);
+      }
+    }
+  }
+  return all;
+}
+
+Bounds bounds_of(const RunConfig& config, int64_t steps) {
+  const GptConfig& m = config.model;
+  const auto tokens = static_cast<double>(config.train.batch_size * config.sequence_length());
+  const auto depth = static_cast<double>(m.layers);
+  const double sums = std::sqrt(tokens) + 4 * depth * std::sqrt(static_cast<double>(m.mlp()));
+  const double gradient = kUnit * sums;
+  double travel = 0;  // the sum of the learning rates
+  for (int64_t update = 1; update <= steps; ++update) {
+    travel += learning_rate(config.schedule, update, config.train.steps);
+  }
+  const auto count = static_cast<double>(steps);
+  return {.gradient = gradient,
+          .moment = gradient * count,
+          .update = travel * 2 * gradient / config.optimizer.eps,
+          .rounding = kUnit * count,
+          .loss = gradient};
+}
+
+Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutTrace& reference,
+                   const Bounds& bounds) {
+  Worst worst(layout);
+  for (const std::string& what : trace.disagreements) worst.add(what, INFINITY, 0);
+  for (const auto& [name, values] : reference.initial) {
+    const Values& other = trace.initial.at(name);
+    const bool same = std::memcmp(values.data(), other.data(), values.size() * sizeof(float)) == 0;
+    worst.add("initial " + name, same ? 0 : INFINITY, 1);
+  }
+  for (const auto& [name, values] : reference.gradients) {
+    const double scale = largest(reference.gradients.at(scale_name(name)));
+    worst.add("gradient of " + name, largest_difference(trace.gradients.at(name), values) / scale,
+              bounds.gradient);
+  }
+  for (const auto& [name, values] : reference.trained) {
+    worst.add("trained " + name, largest_difference(trace.trained.at(name), values),
+              bounds.update * largest(reference.gradients.at(scale_name(name))) +
+                  bounds.rounding * largest(values));
+  }
+  for (const auto& [name, values] : reference.exp_avg) {
+    const double scale = largest(reference.exp_avg.at(scale_name(name)));
+    worst.add("first moment of " + name, largest_difference(trace.exp_avg.at(name), values) / scale,
+              bounds.moment);
+  }
+  const auto relative = [](double a, double b) { return std::abs(a - b) / std::abs(b); };
+  for (size_t i = 0; i < reference.losses.size(); ++i) {
+    worst.add(fmt::format("loss {}", i), relative(trace.losses[i], reference.losses[i]),
+              bounds.loss);
+  }
+  for (size_t i = 0; i < reference.grad_norms.size(); ++i) {
+    worst.add(fmt::format("gradient norm of step {}", i + 1),
+              relative(trace.grad_norms[i], reference.grad_norms[i]), bounds.gradient);
+  }
+  return worst.result();
+}
+
+bool verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts, int64_t steps,
+                    const Fault& fault, const std::function<void(const Comparison&)>& report) {
+  const FillSample fill = random_tokens(*config.model.vocab_size);
+  const Layout one{1, 1, config.train.batch_size};
+  const LayoutTrace reference = run_layout(config, one, steps, fill);
+  const Bounds bounds = bounds_of(config, steps);
+  bool ok = true;
+  for (const Layout& layout : layouts) {
+    const LayoutTrace trace = run_layout(config, layout, steps, fill, fault);
+    const Comparison result = compare(layout, trace, reference, bounds);
+    ok = ok && result.ok;
+    report(result);
+  }
+  return ok;
+}
+
+}  // namespace weft

@@ -1,0 +1,74 @@
+#include "launch/verify/verify.h"
+
+#include <gtest/gtest.h>
+
+#include "launch/train/random_tokens.h"
+
+namespace weft {
+namespace {
+
+constexpr int64_t kSteps = 2;
+
+RunConfig odd_tied() {
+  RunConfig run;
+  run.model.heads = 4;
+  run.model.width = 64;
+  run.model.layers = 2;
+  run.model.dropout = 0.1;
+  return shrink(run);
+}
+
+RunConfig untied_without_bias() {
+  RunConfig run = odd_tied();
+  run.model.tied_head = false;
+  run.model.bias = false;
+  run.model.dropout = 0;
+  run.model.position = GptConfig::Position::sinusoidal;
+  run.model.vocab_size = 30;
+  return run;
+}
+
+class Verify : public ::testing::TestWithParam<RunConfig (*)()> {};
+
+TEST_P(Verify, EveryLayoutOfFourRanksTrainsLikeOne) {
+  const RunConfig config = GetParam()();
+  const std::vector<Layout> layouts = legal_layouts(config, 4);
+  EXPECT_GE(layouts.size(), 15u);
+  EXPECT_TRUE(verify_layouts(config, layouts, kSteps, {}, [](const Comparison& c) {
+    EXPECT_TRUE(c.ok) << to_string(c.layout) << ": " << c.worst << " " << c.error << " > "
+                      << c.bound;
+  }));
+}
+
+TEST_P(Verify, NoticesEveryCollectiveThatIsLeftOut) {
+  const RunConfig config = GetParam()();
+  const FillSample fill = random_tokens(*config.model.vocab_size);
+  const LayoutTrace reference = run_layout(config, {1, 1, config.train.batch_size}, kSteps, fill);
+  const Layout layout{2, 2, 2};
+  int64_t calls = 0;
+  run_layout(config, layout, kSteps, fill, {}, &calls);
+  ASSERT_GT(calls, 50);
+  for (int64_t drop = 0; drop < calls; ++drop) {
+    const LayoutTrace broken = run_layout(config, layout, kSteps, fill, {.drop = drop});
+    EXPECT_FALSE(compare(layout, broken, reference, bounds_of(config, kSteps)).ok)
+        << "collective " << drop << " of " << calls;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpt, Verify, ::testing::Values(&odd_tied, &untied_without_bias),
+                         [](const auto& test) {
+                           return test.param == &odd_tied ? "OddTied" : "UntiedWithoutBias";
+                         });
+
+TEST(LegalLayouts, LeavesOutWhatCannotBe) {
+  RunConfig config = odd_tied();
+  config.model.heads = 3;
+  config.model.width = 24;
+  for (const Layout& l : legal_layouts(config, 4)) {
+    EXPECT_TRUE(l.tp == 1 || l.tp == 3) << to_string(l);
+    EXPECT_EQ(config.train.batch_size % (l.dp * l.micro_batch_size), 0) << to_string(l);
+  }
+}
+
+}  // namespace
+}  // namespace weft
