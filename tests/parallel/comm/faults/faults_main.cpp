@@ -18,7 +18,7 @@ using weft::Bootstrap;
 
 void run(const std::string& fault) {
   weft::CommOptions options;
-  options.deadline = fault == "absent" ? std::chrono::milliseconds(500) : std::chrono::seconds(60);
+  options.deadline = fault == "absent" ? std::chrono::milliseconds(1500) : std::chrono::seconds(60);
   const auto bootstrap = weft::make_bootstrap(options);
   const auto comm = bootstrap->split(0, bootstrap->rank(), "dp");
   weft::CpuStream stream(1, true);
