@@ -18,10 +18,15 @@ function(weft_tests dir)
     WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   gtest_discover_tests(test_${name} TEST_PREFIX "${dir}/" DISCOVERY_MODE PRE_TEST
                        PROPERTIES TIMEOUT 300)
+  # Ranks that are threads wait for each other by polling: on cores that another test keeps busy each
+  # wait costs a time slice. WEFT_TEST_ALONE set around a call runs its tests one at a time.
+  if(NOT DEFINED WEFT_TEST_ALONE)
+    set(WEFT_TEST_ALONE FALSE)
+  endif()
   # gtest_discover_tests keeps only the first variable of a list, so the environment is set apart.
   set(environment_file ${CMAKE_CURRENT_BINARY_DIR}/test_${name}_environment.cmake)
   file(CONFIGURE OUTPUT ${environment_file} @ONLY CONTENT
-    "set_tests_properties(\${test_@name@_TESTS} PROPERTIES ENVIRONMENT \"@WEFT_TEST_ENVIRONMENT@\")\n")
+    "set_tests_properties(\${test_@name@_TESTS} PROPERTIES ENVIRONMENT \"@WEFT_TEST_ENVIRONMENT@\" RUN_SERIAL @WEFT_TEST_ALONE@)\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${environment_file})
 endfunction()
 

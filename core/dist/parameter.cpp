@@ -40,14 +40,10 @@ Parameter& ParameterSet::add(ParamSpec spec) {
 }
 
 void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
-  const size_t first = grads == nullptr ? 0 : grads->mark();
   for (const auto& p : parameters_) {
     p->value = values.allocate(p->local, dtype);
     if (grads != nullptr) p->grad = grads->allocate(p->local, dtype);
   }
-  if (grads == nullptr || parameters_.empty()) return;
-  const auto count = static_cast<int64_t>((grads->mark() - first) / size_of(dtype));
-  all_grads_ = Tensor(parameters_.front()->grad.raw(), Shape{count}, dtype);
 }
 
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {

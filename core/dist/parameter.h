@@ -45,15 +45,11 @@ class ParameterSet {
   const MeshShape& mesh() const { return mesh_; }
   const MeshCoord& coord() const { return coord_; }
   int64_t global_elements() const;  // of the whole model
-  // All values (or gradients) from the first byte of the first to the last of the last, padding
-  // included, as one 1-d tensor.
-  Tensor all_grads() const { return all_grads_; }
 
  private:
   MeshShape mesh_;
   MeshCoord coord_;
   std::vector<std::unique_ptr<Parameter>> parameters_;
-  Tensor all_grads_;
 };
 
 // Told when a parameter's gradient of this step is complete on this rank; compute on `stream` up to

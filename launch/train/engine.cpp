@@ -48,16 +48,13 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
     : config_(config),
       rank_(rank),
       sequence_length_(config.sequence_length()),
-      micro_batch_size_(config.micro_batch_size(rank.mesh.shape().dp)),
-      micro_batches_(config.train.batch_size / rank.mesh.shape().dp / micro_batch_size_),
+      plan_(config.train.batch_size, rank.mesh.shape().dp,
+            config.micro_batch_size(rank.mesh.shape().dp)),
       parameters_(rank.mesh.shape(), rank.mesh.coord()),
       model_(config.model, tensor_parallel_placement(), parameters_),
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
       handover_(rank.device.make_event()) {
-  WEFT_CHECK(micro_batches_ * micro_batch_size_ * rank.mesh.shape().dp == config.train.batch_size,
-             "batch {} is not dp {} x micro-batches {} x {}", config.train.batch_size,
-             rank.mesh.shape().dp, micro_batches_, micro_batch_size_);
   Memory plan;
   lay_out(plan);
   rehearse(plan);
@@ -78,8 +75,8 @@ void Engine::lay_out(Memory& memory) {
   model_.allocate_constants(memory.weights, DType::f32, rank_.device, rank_.compute);
   optimizer_.allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
-  tokens_ = memory.batch.allocate({micro_batch_size_, sequence_length_}, DType::i32);
-  targets_ = memory.batch.allocate({micro_batch_size_, sequence_length_}, DType::i32);
+  tokens_ = memory.batch.allocate({plan_.rows(), sequence_length_}, DType::i32);
+  targets_ = memory.batch.allocate({plan_.rows(), sequence_length_}, DType::i32);
   control_ = memory.batch.allocate({2}, DType::f64);
 }
 
@@ -104,14 +101,14 @@ Communicator* Engine::tensor_group() {
 
 Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
                         int64_t first_sample, bool training) {
-  const int64_t rows = micro_batch_size_ * sequence_length_ / rank_.mesh.shape().tp;
+  const int64_t rows = plan_.rows() * sequence_length_ / rank_.mesh.shape().tp;
   return {.ops = ops,
           .stream = rank_.compute,
           .work = memory.workspace,
           .seed = static_cast<uint64_t>(config_.seed),
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
-          .samples = micro_batch_size_,
+          .samples = plan_.rows(),
           .tokens = sequence_length_,
           .tensor_group = tensor_group,
           .rows = {first_sample * sequence_length_ + rank_.mesh.coord().tp * rows, rows, rows},
@@ -120,7 +117,7 @@ Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, in
 
 void Engine::load(int64_t first_sample, const FillSample& fill) {
   const auto length = static_cast<size_t>(sequence_length_);
-  for (int64_t i = 0; i < micro_batch_size_; ++i) {
+  for (int64_t i = 0; i < plan_.rows(); ++i) {
     const size_t at = static_cast<size_t>(i) * length;
     fill(first_sample + i, std::span(host_tokens_).subspan(at, length),
          std::span(host_targets_).subspan(at, length));
@@ -147,13 +144,12 @@ double Engine::read(const Tensor& scalar) {
 
 void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& fill) {
   const double tokens = static_cast<double>(config_.train.batch_size * sequence_length_);
-  const int64_t per_rank = micro_batches_ * micro_batch_size_;
-  for (int64_t m = 0; m < micro_batches_; ++m) {
-    const int64_t sample = first_sample + rank_.mesh.coord().dp * per_rank + m * micro_batch_size_;
+  for (int64_t m = 0; m < plan_.micro_batches(); ++m) {
+    const int64_t sample = first_sample + plan_.sample(0, rank_.mesh.coord().dp, m, 0);
     load(sample, fill);
     Context ctx = context(*memory_, rank_.ops, tensor_group(), update, sample, true);
     model_.forward(tokens_, memory_->saved, ctx);
-    GradientListener* listener = m + 1 == micro_batches_ ? reducer_.get() : nullptr;
+    GradientListener* listener = m + 1 == plan_.micro_batches() ? reducer_.get() : nullptr;
     model_.backward(tokens_, targets_, 1.0 / tokens, control_.slice(0, 1), memory_->saved, ctx,
                     listener);
   }
@@ -198,7 +194,7 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   // Every rank takes whole micro-batches of its contiguous share; a short last one is filled up
   // with samples whose targets are ignored.
   const int64_t ranks = rank_.mesh.shape().dp;
-  const int64_t batches = (samples + micro_batch_size_ - 1) / micro_batch_size_;
+  const int64_t batches = (samples + plan_.rows() - 1) / plan_.rows();
   const int64_t begin = batches * rank_.mesh.coord().dp / ranks;
   const int64_t end = batches * (rank_.mesh.coord().dp + 1) / ranks;
   rank_.ops.fill(control_, 0, rank_.compute);
@@ -208,8 +204,8 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
     if (sample >= samples) std::fill(targets.begin(), targets.end(), -1);
   };
   for (int64_t b = begin; b < end; ++b) {
-    load(b * micro_batch_size_, fill_up);
-    Context ctx = context(*memory_, rank_.ops, tensor_group(), 0, b * micro_batch_size_, false);
+    load(b * plan_.rows(), fill_up);
+    Context ctx = context(*memory_, rank_.ops, tensor_group(), 0, b * plan_.rows(), false);
     model_.loss(tokens_, targets_, control_.slice(0, 1), memory_->saved, ctx);
   }
   sum_over_ranks(control_);

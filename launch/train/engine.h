@@ -12,6 +12,7 @@
 
 #include "core/dist/mesh.h"
 #include "core/model/gpt.h"
+#include "data/batch.h"
 #include "launch/config/run_config.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
@@ -54,9 +55,8 @@ class Engine {
   ~Engine();
 
   // Update number `update` (1 for the first), from samples [first_sample, first_sample +
-  // batch_size). Sample order within the batch: data rank, then micro-batch, then row. `stop` is
-  // this rank's wish. Throws Error{diverged} when the loss or the gradient is not finite; weights
-  // are then unusable.
+  // batch_size), shared out as BatchPlan says. `stop` is this rank's wish. Throws Error{diverged}
+  // when the loss or the gradient is not finite; weights are then unusable.
   StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                   bool stop);
 
@@ -71,8 +71,8 @@ class Engine {
   ParameterSet& parameters() { return parameters_; }
   AdamW& optimizer() { return optimizer_; }
   const Gpt& model() const { return model_; }
-  std::vector<SegmentBytes> memory() const;                 // by arena
-  int64_t micro_batches() const { return micro_batches_; }  // of this rank per step
+  std::vector<SegmentBytes> memory() const;                        // by arena
+  int64_t micro_batches() const { return plan_.micro_batches(); }  // of this rank per step
 
  private:
   struct Memory;
@@ -90,8 +90,7 @@ class Engine {
   RunConfig config_;
   RankResources rank_;
   int64_t sequence_length_;
-  int64_t micro_batch_size_;
-  int64_t micro_batches_;
+  BatchPlan plan_;
   ParameterSet parameters_;
   Gpt model_;
   AdamW optimizer_;
