@@ -77,7 +77,7 @@ std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
 
 PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
   PreparedRun run;
-  // 1. The configuration, the same on every rank.
+  // 1. The configuration.
   run.config = load_config(options.config, options.sets, bootstrap.size());
   // 2. The data decides an automatic vocabulary.
   if (!run.config.model.vocab_size) run.config.model.vocab_size = vocabulary_of(run.config.data);
@@ -114,6 +114,16 @@ void require_same_run(const RunState& saved, const PreparedRun& run) {
   require("train.batch_size", saved.batch_size, now.batch_size);
   require("train.sequence_length", saved.sequence_length, now.sequence_length);
   require("data digest", saved.data_digest, now.data_digest);
+}
+
+void require_one_config(const std::vector<std::string>& digests) {
+  for (size_t rank = 1; rank < digests.size(); ++rank) {
+    if (digests[rank] == digests.front()) continue;
+    fail(ErrorKind::config,
+         "rank {} has read another configuration (digest {}) than rank 0 ({}); give every host the "
+         "same files and the same --set",
+         rank, digests[rank], digests.front());
+  }
 }
 
 int agree(Bootstrap& bootstrap, const std::function<void()>& body) {

@@ -35,6 +35,10 @@ RunState state_of(const PreparedRun& run, int64_t step);
 // was interrupted: other data, batch or seed.
 void require_same_run(const RunState& saved, const PreparedRun& run);
 
+// Throws Error{config} unless all ranks have read the configuration that rank 0 has; `digests` are
+// theirs, in rank order. Hosts may hold different copies of a file.
+void require_one_config(const std::vector<std::string>& digests);
+
 // Runs `body` on every rank; when it throws anywhere, rank 0 reports one error and every rank gets
 // its exit code. 0 when all went well.
 int agree(Bootstrap& bootstrap, const std::function<void()>& body);

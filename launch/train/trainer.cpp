@@ -319,6 +319,8 @@ int train(const TrainOptions& options, Bootstrap& bootstrap) {
   // after something may have thrown.
   PreparedRun prepared;
   if (int code = agree(bootstrap, [&] { prepared = prepare_run(options, bootstrap); })) return code;
+  const std::vector<std::string> digests = bootstrap.all_gather(config_digest(prepared.config));
+  if (int code = agree(bootstrap, [&] { require_one_config(digests); })) return code;
   prepared.resume_path = bootstrap.broadcast(prepared.resume_path, 0);
   std::optional<TrainingRun> run;
   if (int code = agree(bootstrap, [&] { run.emplace(std::move(prepared), options, bootstrap); })) {

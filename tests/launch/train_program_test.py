@@ -9,6 +9,7 @@ import pathlib
 import random
 import re
 import signal
+import subprocess
 import time
 
 from train_program import PATIENCE, TrainTest, main
@@ -32,6 +33,16 @@ class LayoutsTest(TrainTest):
             for step, loss in self.losses(name).items():
                 # Why this bound: tests/launch/train/layouts_test.cpp.
                 self.assertLessEqual(abs(loss - one[step]), 1e-6 * one[step], f"{name}, {step}")
+
+
+    def test_ranks_that_read_different_configurations_are_refused(self):
+        line = self.command("mixed", mpi=1, seed=1)
+        line += [":", "-np", "1", *self.command("mixed", seed=2)]
+        result = subprocess.run(line, cwd=self.root, capture_output=True, text=True, check=False,
+                                stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("rank 1 has read another configuration", result.stderr)
+        self.assertFalse((self.root / "runs" / "mixed").exists())
 
 
 class ResumeTest(TrainTest):
