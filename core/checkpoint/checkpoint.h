@@ -135,6 +135,13 @@ std::optional<FoundCheckpoint> find_latest(const std::string& directory,
 // The step_N directories there are, intact or not, ascending by step.
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& directory);
 
+// Removes the checkpoints of `directory` that `retention` (keep_last >= 1) does not keep; what
+// LATEST names is always kept. Holds the directory's lock meanwhile, so a run that writes there is
+// a refusal, Error{environment}. Returns what was removed, ascending by step; with `dry_run`, what
+// would be, without lock or change. Throws Error{input} when there is no such directory.
+std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,
+                                               const Retention& retention, bool dry_run);
+
 struct VerifyReport {
   int64_t files = 0;
   int64_t blocks = 0;

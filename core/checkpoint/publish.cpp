@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "core/base/error.h"
-#include "core/checkpoint/directory.h"
+#include "core/checkpoint/retention.h"
 
 namespace weft {
 namespace {
-
-constexpr char kDraftPrefix[] = ".tmp-";
 
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));
@@ -29,42 +26,6 @@ void write_attachments(const std::string& staged, Manifest& manifest,
                                  digest_of(attachment.bytes)});
   }
   writer.sync_directory(directory);
-}
-
-// Takes a published checkpoint out of sight first, so that one half removed is never found.
-void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWriter& writer) {
-  const std::string draft =
-      fmt::format("{}/{}removed-{}", directory, kDraftPrefix, step_directory_name(old.step));
-  writer.rename(old.path, draft);
-  writer.remove_tree(draft);
-}
-
-bool is_intact(const FoundCheckpoint& checkpoint) {
-  try {
-    return contents_faults(open_checkpoint(checkpoint.path)).empty();
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-// Older checkpoints that retention does not keep. Damaged ones do not count as kept, so that
-// keep_last ones to go back to remain.
-std::vector<FoundCheckpoint> superseded(const std::string& directory, int64_t step,
-                                        const Retention& retention) {
-  std::vector<FoundCheckpoint> result;
-  std::vector<FoundCheckpoint> all = list_checkpoints(directory);
-  std::reverse(all.begin(), all.end());
-  int kept = 1;  // the one of `step`
-  for (const FoundCheckpoint& old : all) {
-    if (old.step >= step) continue;
-    if (kept >= retention.keep_last) {
-      const bool milestone = retention.keep_every > 0 && old.step % retention.keep_every == 0;
-      if (!milestone) result.push_back(old);
-    } else if (is_intact(old)) {
-      ++kept;
-    }
-  }
-  return result;
 }
 
 }  // namespace
@@ -109,7 +70,7 @@ std::vector<std::string> tidy(const std::string& directory, int64_t step,
   };
   attempt([&] {
     const std::string hint = step_directory_name(step) + "\n";
-    writer.put_file(directory + "/LATEST", bytes_of(hint));
+    writer.put_file(directory + "/" + kLatestName, bytes_of(hint));
   });
   attempt([&] {
     for (const std::string& name : list_directory(directory)) {
@@ -118,7 +79,7 @@ std::vector<std::string> tidy(const std::string& directory, int64_t step,
   });
   if (retention.keep_last <= 0) return notices;
   attempt([&] {
-    for (const FoundCheckpoint& old : superseded(directory, step, retention)) {
+    for (const FoundCheckpoint& old : superseded(directory, retention, step)) {
       withdraw(directory, old, writer);
     }
   });

@@ -11,6 +11,9 @@
 
 namespace weft {
 
+inline constexpr char kDraftPrefix[] = ".tmp-";  // of names that are no checkpoint
+inline constexpr char kLatestName[] = "LATEST";
+
 // Step 1: removes what dead saves left and makes an empty directory for this one. The caller holds
 // the lock. Returns its path.
 std::string stage(const std::string& directory, int64_t step, FileWriter& writer);

@@ -1,4 +1,4 @@
-// weft ckpt: list, show and verify checkpoints.
+// weft ckpt: list, show and verify checkpoints; further subcommands in files of their own.
 #include <fmt/core.h>
 
 #include <CLI/App.hpp>
@@ -11,6 +11,7 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/directory.h"
 #include "core/checkpoint/manifest.h"
+#include "launch/commands/ckpt_parts.h"
 #include "launch/commands/commands.h"
 
 namespace weft {
@@ -23,25 +24,6 @@ int64_t bytes_of(const Manifest& manifest) {
   for (const StoredFile& file : manifest.files) bytes += file.bytes;
   for (const StoredFile& file : manifest.attached) bytes += file.bytes;
   return bytes;
-}
-
-// The step_N directory that the user means: the path itself, or the newest intact one below it.
-std::string resolve(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) {
-    fail(ErrorKind::input, "{} is no directory; give a step_N directory or the one that holds them",
-         path);
-  }
-  if (std::filesystem::exists(path + "/" + kManifestName)) return path;
-  const std::vector<FoundCheckpoint> all = list_checkpoints(path);
-  if (all.empty()) {
-    fail(ErrorKind::input, "{} is no checkpoint (it has no {}) and holds none", path,
-         kManifestName);
-  }
-  std::vector<std::string> notices;
-  const auto found = find_latest(path, notices);
-  for (const std::string& notice : notices) fmt::print(stderr, "weft: {}\n", notice);
-  if (!found) fail(ErrorKind::input, "{} holds no intact checkpoint", path);
-  return found->path;
 }
 
 // One line about a checkpoint; false when it is damaged.
@@ -70,7 +52,7 @@ int list(const std::string& directory) {
 }
 
 void show(const std::string& path) {
-  const CheckpointReader reader = CheckpointReader::open(resolve(path));
+  const CheckpointReader reader = CheckpointReader::open(resolve_checkpoint(path));
   const Manifest& manifest = reader.manifest();
   fmt::print("path          {}\nstep          {}\n", reader.path(), reader.step());
   fmt::print("code version  {}\nsize          {:.1f} MB in {} shard files\n", manifest.code_version,
@@ -90,7 +72,7 @@ int verify(const std::string& path) {
   // Damaged or not: what is asked for is what is verified.
   const bool is_one = std::filesystem::path(path).filename().string().starts_with("step_") ||
                       std::filesystem::exists(path + "/" + kManifestName);
-  const std::string checkpoint = is_one ? path : resolve(path);
+  const std::string checkpoint = is_one ? path : resolve_checkpoint(path);
   const VerifyReport report = verify_checkpoint(checkpoint);
   for (const std::string& fault : report.faults) fmt::print("{}\n", fault);
   fmt::print("{}: {} files, {} blocks, {:.1f} MB read: {}\n", checkpoint, report.files,
@@ -113,8 +95,27 @@ void add(CLI::App& ckpt, const char* name, const char* help, int& exit_code,
 
 }  // namespace
 
+std::string resolve_checkpoint(const std::string& path) {
+  if (!std::filesystem::is_directory(path)) {
+    fail(ErrorKind::input, "{} is no directory; give a step_N directory or the one that holds them",
+         path);
+  }
+  if (std::filesystem::exists(path + "/" + kManifestName)) return path;
+  const std::vector<FoundCheckpoint> all = list_checkpoints(path);
+  if (all.empty()) {
+    fail(ErrorKind::input, "{} is no checkpoint (it has no {}) and holds none", path,
+         kManifestName);
+  }
+  std::vector<std::string> notices;
+  const auto found = find_latest(path, notices);
+  for (const std::string& notice : notices) fmt::print(stderr, "weft: {}\n", notice);
+  if (!found) fail(ErrorKind::input, "{} holds no intact checkpoint", path);
+  return found->path;
+}
+
 void add_ckpt_command(CLI::App& root, int& exit_code) {
-  CLI::App* ckpt = root.add_subcommand("ckpt", "List, show and verify checkpoints");
+  CLI::App* ckpt =
+      root.add_subcommand("ckpt", "List, show, verify, compare and delete checkpoints");
   ckpt->require_subcommand(1);
   add(*ckpt, "ls", "All checkpoints of a directory, each checked short of its data", exit_code,
       list);
@@ -123,6 +124,8 @@ void add_ckpt_command(CLI::App& root, int& exit_code) {
     return 0;
   });
   add(*ckpt, "verify", "Read all of a checkpoint and compare every digest", exit_code, verify);
+  add_ckpt_diff(*ckpt, exit_code);
+  add_ckpt_prune(*ckpt, exit_code);
 }
 
 }  // namespace weft

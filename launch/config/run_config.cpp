@@ -35,6 +35,8 @@ void CheckpointConfig::fields(FieldList& list) {
            "Steps between checkpoints; one is always written at the end. 0 is only then.");
   list.key("keep_last", keep_last, between(0, 1'000'000), "checkpoints",
            "Checkpoints kept; older ones are deleted. 0 keeps all.");
+  list.key("keep_every", keep_every, kInterval, "steps",
+           "Checkpoints of the multiples of this step are never deleted. 0 is none.");
   list.key_auto("directory", directory, TextRule::path, "checkpoints in the run directory",
                 "Directory that the checkpoints are written to.");
 }

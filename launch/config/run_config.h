@@ -32,6 +32,7 @@ struct TrainConfig {
 struct CheckpointConfig {
   int64_t interval = 1000;
   int64_t keep_last = 3;
+  int64_t keep_every = 0;
   std::optional<std::string> directory;
 
   void fields(FieldList& list);

@@ -275,7 +275,8 @@ void TrainingRun::save() {
                       .run_state_json = to_json(state_),
                       .code_version = std::string(version()),
                       .attachments = attachments_,
-                      .retention = {.keep_last = static_cast<int>(config_.checkpoint.keep_last)},
+                      .retention = {.keep_last = static_cast<int>(config_.checkpoint.keep_last),
+                                    .keep_every = config_.checkpoint.keep_every},
                       .lock = lock_ ? &*lock_ : nullptr};
   try {
     const SaveResult result = save_checkpoint(request, bootstrap_);

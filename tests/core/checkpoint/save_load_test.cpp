@@ -14,6 +14,7 @@ namespace weft {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 struct Cut {
@@ -149,7 +150,7 @@ TEST(Retention, KeepsTheNewestAndTheMilestones) {
   for (const FoundCheckpoint& found : list_checkpoints(directory.path())) {
     steps.push_back(found.step);
   }
-  EXPECT_THAT(steps, ::testing::ElementsAre(3, 6, 7, 8));
+  EXPECT_THAT(steps, ElementsAre(3, 6, 7, 8));
 }
 
 TEST(Retention, DoesNotCountDamagedOnesAsKept) {
@@ -162,6 +163,50 @@ TEST(Retention, DoesNotCountDamagedOnesAsKept) {
   ASSERT_THAT(save(directory.path(), 4, by_rows, 1, change), Each(""));
   EXPECT_TRUE(holds(directory.path() + "/step_00000002", 2));
   EXPECT_FALSE(std::filesystem::exists(directory.path() + "/step_00000001"));
+}
+
+std::vector<int64_t> steps_of(const std::vector<FoundCheckpoint>& checkpoints) {
+  std::vector<int64_t> steps;
+  for (const FoundCheckpoint& found : checkpoints) steps.push_back(found.step);
+  return steps;
+}
+
+TEST(Prune, RemovesWhatIsNotKeptAndOnlySaysSoWhenDry) {
+  const TemporaryDirectory directory;
+  for (int64_t step = 1; step <= 7; ++step) {
+    ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
+  }
+  const Retention keep{.keep_last = 2, .keep_every = 3};
+  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, true)), ElementsAre(1, 2, 4, 5));
+  EXPECT_EQ(list_checkpoints(directory.path()).size(), 7u);
+  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, false)), ElementsAre(1, 2, 4, 5));
+  EXPECT_THAT(steps_of(list_checkpoints(directory.path())), ElementsAre(3, 6, 7));
+}
+
+TEST(Prune, NeverRemovesWhatLatestNamesOrTheLastIntactOne) {
+  const TemporaryDirectory directory;
+  for (int64_t step = 1; step <= 4; ++step) {
+    ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
+  }
+  write_file(directory.path() + "/LATEST", "step_00000002\n");
+  write_file(directory.path() + "/step_00000004/rank_00000.h5", "damaged");
+  prune_checkpoints(directory.path(), {.keep_last = 1}, false);
+  EXPECT_THAT(steps_of(list_checkpoints(directory.path())), ElementsAre(2, 3, 4));
+}
+
+TEST(Prune, LeavesADirectoryThatARunWritesTo) {
+  const TemporaryDirectory directory;
+  for (int64_t step = 1; step <= 2; ++step) {
+    ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
+  }
+  const DirectoryLock run(directory.path());
+  EXPECT_THAT(error_of([&] { prune_checkpoints(directory.path(), {.keep_last = 1}, false); }),
+              HasSubstr("in use by pid"));
+  EXPECT_EQ(list_checkpoints(directory.path()).size(), 2u);
+  EXPECT_THAT(error_of([&] {
+                prune_checkpoints(directory.path() + "/none", {1, 0}, false);
+              }),
+              HasSubstr("is no directory"));
 }
 
 TEST(Checkpoint, ReplacesACheckpointOfTheSameStep) {

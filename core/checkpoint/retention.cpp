@@ -1,0 +1,82 @@
+#include "core/checkpoint/retention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/base/error.h"
+#include "core/checkpoint/directory.h"
+#include "core/checkpoint/publish.h"
+
+namespace weft {
+namespace {
+
+bool is_intact(const FoundCheckpoint& checkpoint) {
+  try {
+    return contents_faults(open_checkpoint(checkpoint.path)).empty();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// The step that LATEST names; nothing when there is no such file or it names none.
+std::optional<int64_t> latest_step(const std::string& directory) {
+  constexpr int64_t kLimit = 256;
+  const std::string path = directory + "/" + kLatestName;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
+  try {
+    const std::string text =
+        read_text(open_regular(open_directory(directory), kLatestName, path), kLimit, path);
+    int64_t step = 0;
+    if (parse_step_directory_name(text.substr(0, text.find('\n')), step)) return step;
+  } catch (const Error&) {
+    // An unreadable hint hints at nothing.
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<FoundCheckpoint> superseded(const std::string& directory, const Retention& retention,
+                                        std::optional<int64_t> saved) {
+  std::vector<FoundCheckpoint> result;
+  std::vector<FoundCheckpoint> all = list_checkpoints(directory);
+  std::reverse(all.begin(), all.end());
+  const std::optional<int64_t> latest = latest_step(directory);
+  int kept = saved ? 1 : 0;
+  for (const FoundCheckpoint& old : all) {
+    if (saved && old.step >= *saved) continue;
+    if (kept < retention.keep_last) {
+      if (is_intact(old)) ++kept;
+      continue;
+    }
+    const bool milestone = retention.keep_every > 0 && old.step % retention.keep_every == 0;
+    if (!milestone && old.step != latest) result.push_back(old);
+  }
+  return result;
+}
+
+void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWriter& writer) {
+  const std::string draft =
+      fmt::format("{}/{}removed-{}", directory, kDraftPrefix, step_directory_name(old.step));
+  writer.rename(old.path, draft);
+  writer.remove_tree(draft);
+}
+
+std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,
+                                               const Retention& retention, bool dry_run) {
+  WEFT_CHECK(retention.keep_last > 0, "pruning that keeps {} checkpoints", retention.keep_last);
+  if (!std::filesystem::is_directory(directory)) {
+    fail(ErrorKind::input, "{} is no directory; name the one that holds the step_N directories",
+         directory);
+  }
+  std::optional<DirectoryLock> lock;
+  if (!dry_run) lock.emplace(directory);
+  const std::vector<FoundCheckpoint> old = superseded(directory, retention, std::nullopt);
+  FileWriter writer(nullptr);
+  for (auto o = old.rbegin(); !dry_run && o != old.rend(); ++o) withdraw(directory, *o, writer);
+  return {old.rbegin(), old.rend()};
+}
+
+}  // namespace weft

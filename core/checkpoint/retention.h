@@ -1,0 +1,24 @@
+// Which checkpoints of a directory are kept, and taking the others away.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/files.h"
+
+namespace weft {
+
+// What `retention` does not keep, newest first. Damaged checkpoints do not count as kept, so that
+// keep_last ones to go back to remain; where there are fewer, nothing is superseded. With `saved`,
+// the checkpoint of this step counts as the newest and later ones are left alone. What LATEST names
+// is always kept.
+std::vector<FoundCheckpoint> superseded(const std::string& directory, const Retention& retention,
+                                        std::optional<int64_t> saved);
+
+// Removes a checkpoint. It is taken out of sight first, so that one half removed is never found.
+// The caller holds the lock of the directory.
+void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWriter& writer);
+
+}  // namespace weft

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""`weft ckpt` as a program: what it prints and how it ends.
+
+    ckpt_program_test.py PATH_OF_WEFT
+"""
+
+from train_program import TrainTest, main
+
+STEPS = ("--steps", "4")
+OFTEN = {"checkpoint__interval": 1, "checkpoint__keep_last": 0}
+
+
+class DiffTest(TrainTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, sets in [("one", {}), ("again", {}), ("other", {"seed": 2})]:
+            cls.weft(*cls.command(name, *STEPS, **OFTEN, **sets)[1:]).check_returncode()
+
+    def diff(self, *arguments):
+        return self.weft("ckpt", "diff", *arguments)
+
+    def test_equal_runs_have_equal_tensors(self):
+        result = self.diff("--weights", self.checkpoints("one"), self.checkpoints("again"))
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("equal: ", result.stdout)
+        whole = self.diff(self.checkpoints("one"), self.checkpoints("again"))
+        self.assertEqual(whole.returncode, 1)
+        self.assertIn('config name: one in A, again in B', whole.stdout)
+        self.assertNotIn("tensor ", whole.stdout.replace("tensors", ""))
+
+    def test_a_checkpoint_is_equal_to_itself(self):
+        path = self.checkpoints("one")
+        result = self.diff(path, path)
+        self.assertEqual(result.returncode, 0, result.stdout)
+
+    def test_names_tensors_run_state_and_keys_that_differ(self):
+        result = self.diff(self.checkpoints("one"), self.checkpoints("other"))
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertRegex(result.stdout,
+                         r"tensor wte.weight \(weight\): \d+ of \d+ elements differ, by at most \d")
+        self.assertIn("run state seed: 1 in A, 2 in B", result.stdout)
+        self.assertIn("config seed: 1 in A, 2 in B", result.stdout)
+
+    def test_refuses_what_is_no_checkpoint(self):
+        result = self.diff(self.checkpoints("one"), "data")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("is no checkpoint", result.stderr)
+
+
+class PruneTest(TrainTest):
+    def steps(self):
+        return sorted(int(p.name[5:]) for p in self.checkpoints("run").glob("step_*"))
+
+    def test_deletes_what_is_not_kept_after_saying_so(self):
+        self.train("run", *STEPS, **OFTEN)
+        self.assertEqual(self.steps(), [1, 2, 3, 4])
+        keep = ("--keep-last", "1", "--keep-every", "2")
+        dry = self.weft("ckpt", "prune", self.checkpoints("run"), *keep, "--dry-run")
+        self.assertEqual(dry.returncode, 0, dry.stderr)
+        self.assertIn("2 removed, 2 left (dry run", dry.stdout)
+        self.assertEqual(self.steps(), [1, 2, 3, 4])
+        self.weft("ckpt", "prune", self.checkpoints("run"), *keep).check_returncode()
+        self.assertEqual(self.steps(), [2, 4])
+        refused = self.weft("ckpt", "prune", self.checkpoints("run"), "--keep-last", "0")
+        self.assertEqual(refused.returncode, 2)
+
+    def test_a_run_keeps_its_milestones(self):
+        self.train("milestones", "--steps", "5", checkpoint__interval=1, checkpoint__keep_last=1,
+                   checkpoint__keep_every=2)
+        names = sorted(p.name for p in self.checkpoints("milestones").glob("step_*"))
+        self.assertEqual(names, [f"step_{n:08}" for n in (2, 4, 5)])
+
+
+if __name__ == "__main__":
+    main()
