@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "core/checkpoint/manifest.h"
 #include "launch/config/load.h"
 #include "launch/report_error.h"
 
@@ -61,16 +62,16 @@ std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
     }
     return "";
   }
-  if (*options.resume != "auto" && is_checkpoint(*options.resume)) return *options.resume;
-  const std::string& where = *options.resume == "auto" ? directory : *options.resume;
-  const std::optional<FoundCheckpoint> found = find_latest(where, run.notices);
+  const bool automatic = *options.resume == "auto";
+  if (!automatic && is_checkpoint(*options.resume)) return *options.resume;
+  run.resume_directory = automatic ? directory : *options.resume;
+  const auto found = find_latest(run.resume_directory, run.notices);
   if (found) return found->path;
-  if (*options.resume != "auto") {
-    fail(ErrorKind::input,
-         "{} holds no intact checkpoint{}{}; name a step_N directory, a directory of them, or auto",
-         where, run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
-  }
-  return "";
+  if (automatic && list_checkpoints(directory).empty()) return "";
+  fail(ErrorKind::input, "{} holds no intact checkpoint{}{}; {}", run.resume_directory,
+       run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front(),
+       automatic ? "remove it to start from the beginning, or choose another name"
+                 : "name a step_N directory, a directory of them, or auto");
 }
 
 }  // namespace
@@ -126,7 +127,22 @@ void require_one_config(const std::vector<std::string>& digests) {
   }
 }
 
-int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
+std::string find_older(PreparedRun& run, const Failure& damage) {
+  const bool of_file = damage.kind == ErrorKind::input || damage.kind == ErrorKind::io;
+  if (!of_file || run.resume_directory.empty()) fail(damage.kind, "{}", damage.message);
+  const std::string name = std::filesystem::path(run.resume_path).filename().string();
+  int64_t step = 0;
+  WEFT_CHECK(parse_step_directory_name(name, step), "resumed from '{}'", run.resume_path);
+  run.notices.push_back(fmt::format("checkpoint of step {} is passed over: rank {}: {}", step,
+                                    damage.rank, damage.message));
+  if (const auto found = find_latest(run.resume_directory, run.notices, step)) return found->path;
+  fail(damage.kind,
+       "{}; {} holds no older intact checkpoint: remove it to start from the beginning, or choose "
+       "another name",
+       damage.message, run.resume_directory);
+}
+
+std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body) {
   // "" when all is well, else the kind's number, a space and the message.
   std::string mine;
   try {
@@ -136,12 +152,17 @@ int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
   }
   const std::vector<std::string> all = bootstrap.all_gather(mine);
   const auto bad = std::find_if(all.begin(), all.end(), [](const auto& e) { return !e.empty(); });
-  if (bad == all.end()) return 0;
+  if (bad == all.end()) return std::nullopt;
   int kind = 0;
   const char* end = std::from_chars(bad->data(), bad->data() + bad->size(), kind).ptr;
-  const auto error_kind = static_cast<ErrorKind>(kind);
-  if (bootstrap.rank() == 0) report_error(error_kind, end + 1);
-  return exit_code(error_kind);
+  return Failure{static_cast<int>(bad - all.begin()), static_cast<ErrorKind>(kind), end + 1};
+}
+
+int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
+  const std::optional<Failure> failure = first_failure(bootstrap, body);
+  if (!failure) return 0;
+  if (bootstrap.rank() == 0) report_error(failure->kind, failure->message);
+  return exit_code(failure->kind);
 }
 
 }  // namespace weft

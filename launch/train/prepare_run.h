@@ -22,6 +22,9 @@ struct PreparedRun {
   std::string tokenizer_directory;  // empty when the data names none
   std::string tokenizer_digest;
   std::string resume_path;  // checkpoint to continue from, or empty
+  // Rank 0: where an older checkpoint is looked for when that one is damaged; empty when it was
+  // named itself.
+  std::string resume_directory;
   std::vector<std::string> notices;
 };
 
@@ -38,6 +41,23 @@ void require_same_run(const RunState& saved, const PreparedRun& run);
 // Throws Error{config} unless all ranks have read the configuration that rank 0 has; `digests` are
 // theirs, in rank order. Hosts may hold different copies of a file.
 void require_one_config(const std::vector<std::string>& digests);
+
+// What went wrong on a rank.
+struct Failure {
+  int rank = 0;
+  ErrorKind kind = ErrorKind::internal;
+  std::string message;
+};
+
+// Rank 0: the newest intact checkpoint of run.resume_directory that is older than run.resume_path,
+// which a rank could not read; run.notices then say so. Throws Error of the damage's kind when
+// there is none, when resume_path was named itself, or when it is not the checkpoint that is at
+// fault.
+std::string find_older(PreparedRun& run, const Failure& damage);
+
+// Runs `body` on every rank; the Error of the lowest rank on which it threw, the same everywhere.
+// Collective.
+std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body);
 
 // Runs `body` on every rank; when it throws anywhere, rank 0 reports one error and every rank gets
 // its exit code. 0 when all went well.

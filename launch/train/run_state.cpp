@@ -17,18 +17,22 @@ Tensor window(const Tensor& local, const Region& region) {
   return local.view({local.elements()}).slice(region.local_begin, region.local_begin + count);
 }
 
-void load_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
-                 const Tensor& local, Device& device, Stream& stream, std::vector<char>& staging) {
+void require_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
+                    DType dtype) {
   const std::optional<TensorInfo> info = reader.find(region.tensor, kind);
   if (!info) {
     fail(ErrorKind::input, "{}: no {} of tensor {}; the checkpoint is of another model",
          reader.path(), kind, region.tensor);
   }
-  if (!(info->global_shape == region.tensor_shape) || info->dtype != local.dtype()) {
+  if (!(info->global_shape == region.tensor_shape) || info->dtype != dtype) {
     fail(ErrorKind::input, "{}: {} of {} is {}{}, the configuration's model needs {}{}",
          reader.path(), kind, region.tensor, name(info->dtype), to_string(info->global_shape),
-         name(local.dtype()), to_string(region.tensor_shape));
+         name(dtype), to_string(region.tensor_shape));
   }
+}
+
+void load_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
+                 const Tensor& local, Device& device, Stream& stream, std::vector<char>& staging) {
   const Tensor target = window(local, region);
   staging.resize(target.bytes());
   reader.read(region.tensor, kind, box_of(region), staging.data());
@@ -116,9 +120,21 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
   return shards;
 }
 
+void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer) {
+  require_same_size(reader, parameters);
+  for (const auto& p : parameters) {
+    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
+      require_tensor(reader, r, "weight", p->value.dtype());
+      if (!optimizer) continue;
+      require_tensor(reader, r, "exp_avg", DType::f32);
+      require_tensor(reader, r, "exp_avg_sq", DType::f32);
+    }
+  }
+}
+
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream) {
-  require_same_size(reader, parameters);
+  require_model(reader, parameters, optimizer != nullptr);
   std::vector<char> staging;
   for (const auto& p : parameters) {
     for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {

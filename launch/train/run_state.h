@@ -39,9 +39,12 @@ RunState parse_run_state(const std::string& json, const std::string& path);
 // all ranks each element occurs once.
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
 
+// Throws Error{input} unless the checkpoint has exactly the weights of the model, in its shapes,
+// and, with `optimizer`, their moments. Reads the manifest only.
+void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer);
+
 // Fills this rank's weights (and, unless null, its optimizer state) from a checkpoint of any
-// layout. Throws Error{input} when a tensor is missing or has another shape, or when the
-// model has fewer.
+// layout that has them (require_model). Throws Error{input} when what it reads is damaged.
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream);
 

@@ -79,12 +79,13 @@ std::vector<Attachment> read_attachments(const std::string& directory) {
 class TrainingRun {
  public:
   TrainingRun(PreparedRun prepared, const TrainOptions& options, Bootstrap& bootstrap);
-  void begin();  // resume or fresh start, run directory
+  int resume();  // collective: a fresh start or the checkpoint to continue from; an exit code
+  void begin();  // run directory
   int run();
 
  private:
   bool root() const { return bootstrap_.rank() == 0; }
-  void resume();
+  void require_continuation(const CheckpointReader& reader);
   void open_run_directory();
   void one_step();
   void evaluate(StepMetrics& metrics);
@@ -148,23 +149,46 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
   }
 }
 
-void TrainingRun::begin() {
+int TrainingRun::resume() {
   state_ = state_of(prepared_, 0);
-  if (root()) line_.emplace(stdout, find_terminal(1), config_.train.log_interval);
-  if (!prepared_.resume_path.empty()) resume();
-  if (root()) open_run_directory();
+  while (!prepared_.resume_path.empty()) {
+    std::optional<CheckpointReader> reader;
+    std::optional<Failure> damage = first_failure(
+        bootstrap_, [&] { reader.emplace(CheckpointReader::open(prepared_.resume_path)); });
+    if (!damage) {
+      if (int code = agree(bootstrap_, [&] { require_continuation(*reader); })) return code;
+      damage = first_failure(bootstrap_, [&] {
+        load_parameters(*reader, engine_->parameters(), &engine_->optimizer(), *device_, *compute_);
+      });
+    }
+    if (!damage) break;
+    // What only one rank has read may be damaged: all go back to the same older checkpoint.
+    std::string older;
+    const auto go_back = [&] {
+      if (root()) older = find_older(prepared_, *damage);
+    };
+    if (int code = agree(bootstrap_, go_back)) return code;
+    prepared_.resume_path = bootstrap_.broadcast(older, 0);
+  }
+  return 0;
 }
 
-void TrainingRun::resume() {
-  const CheckpointReader reader = CheckpointReader::open(prepared_.resume_path);
+// Takes over what a checkpoint says of the run, once it is one that this run can continue.
+void TrainingRun::require_continuation(const CheckpointReader& reader) {
   const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
   require_same_run(saved, prepared_);
-  load_parameters(reader, engine_->parameters(), &engine_->optimizer(), *device_, *compute_);
+  require_model(reader, engine_->parameters(), true);
   state_.step = saved.step;
   state_.consumed_samples = saved.consumed_samples;
   state_.best_validation_loss = saved.best_validation_loss;
   state_.best_step = saved.best_step;
   saved_step_ = saved.step;
+}
+
+void TrainingRun::begin() {
+  if (!root()) return;
+  line_.emplace(stdout, find_terminal(1), config_.train.log_interval);
+  open_run_directory();
 }
 
 void TrainingRun::open_run_directory() {
@@ -181,7 +205,7 @@ void TrainingRun::open_run_directory() {
   attachments_ = read_attachments(prepared_.tokenizer_directory);
   attachments_.push_back({kAttachedConfig, to_yaml(config_)});
   metrics_file_.emplace(directory + "/metrics.jsonl", config_.name);
-  for (const std::string& notice : prepared_.notices) line_->print("notice: " + notice);
+  for (const std::string& notice : prepared_.notices) line_->print("WARNING: " + notice);
   line_->print(fmt::format(
       "{}: {} parameters, {} rank{} ({}), batch {} x {} tokens in {} micro-batch{} per rank",
       config_.name, engine_->parameters().global_elements(), bootstrap_.size(),
@@ -327,6 +351,7 @@ int train(const TrainOptions& options, Bootstrap& bootstrap) {
   if (int code = agree(bootstrap, [&] { run.emplace(std::move(prepared), options, bootstrap); })) {
     return code;
   }
+  if (int code = run->resume()) return code;
   if (int code = agree(bootstrap, [&] { run->begin(); })) return code;
   return run->run();
 }
