@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,6 +40,17 @@ class Stream {
   virtual void wait(Event& event) = 0;    // later work starts after the event's last recording
 };
 
+// Readings of a clock at points in the order of streams, for looking at a run afterwards.
+class Stamps {
+ public:
+  virtual ~Stamps() = default;
+  // Enqueues a reading; returns its number, counted from 0.
+  virtual size_t put(Stream& stream) = 0;
+  // Reading `number` in nanoseconds since 1970 (UTC). Its stream must have been synchronized. Of
+  // one stream's readings a later one is never smaller.
+  virtual int64_t nanoseconds(size_t number) const = 0;
+};
+
 enum class StreamKind { compute, communication };
 
 class Device {
@@ -51,6 +63,7 @@ class Device {
   // A compute stream binds the calling thread: it must be used from that thread only.
   virtual std::unique_ptr<Stream> make_stream(StreamKind kind) = 0;
   virtual std::unique_ptr<Event> make_event() = 0;
+  virtual std::unique_ptr<Stamps> make_stamps() = 0;
   // Copies between host and device memory (plain memcpy on the CPU), ordered on `stream`.
   virtual void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) = 0;
   virtual void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) = 0;

@@ -7,7 +7,7 @@
 #include <chrono>
 
 #include "core/dist/mesh.h"
-#include "launch/bench/timed_ops.h"
+#include "launch/bench/family_timer.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/peak.h"
@@ -36,7 +36,8 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
   const auto ops = make_ops(*device);
-  TimedOps timed(*ops);
+  FamilyTimer timer;
+  const auto timed = make_observed(*ops, timer);
   Mesh mesh(bootstrap, {.dp = bootstrap.size()});
   const auto admit = [&](const std::vector<SegmentBytes>& plan) {
     for (const SegmentBytes& s : plan) result.planned_bytes += static_cast<int64_t>(s.bytes);
@@ -69,13 +70,12 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
                               engine.model().flops_per_token(config.sequence_length());
     result.peak_resident_bytes = peak_resident_bytes();
   }
-  Engine engine(config, resources(timed), [](const std::vector<SegmentBytes>&) {});
+  Engine engine(config, resources(*timed), [](const std::vector<SegmentBytes>&) {});
   step(engine);
-  timed.reset();
+  timer.reset();
   for (int i = 0; i < kTimedSteps; ++i) step(engine);
-  for (size_t f = 0; f < TimedOps::kFamilies.size(); ++f) {
-    result.families.push_back(
-        {std::string(TimedOps::kFamilies[f]), timed.seconds(f) / kTimedSteps});
+  for (size_t f = 0; f < kOpFamilies.size(); ++f) {
+    result.families.push_back({std::string(kOpFamilies[f]), timer.seconds(f) / kTimedSteps});
   }
   return result;
 }

@@ -19,6 +19,8 @@ struct Arguments {
   std::string resume;
   int64_t stop_after = 0;
   int local_ranks = 0;
+  std::string trace;
+  std::string trace_steps;
 };
 
 int on_local_ranks(const Arguments& args) {
@@ -58,7 +60,18 @@ void add_train_command(CLI::App& root, int& exit_code) {
   app->add_option("--local-ranks", args->local_ranks,
                   "Run this many ranks as threads of one process")
       ->check(CLI::Range(1, 1024));
+  CLI::Option* trace =
+      app->add_option("--trace", args->trace,
+                      "Write when operations and collectives run on each rank and stream, as JSON "
+                      "for ui.perfetto.dev or chrome://tracing")
+          ->type_name("FILE");
+  app->add_option("--trace-steps", args->trace_steps,
+                  "First and last step of the trace; the first three unless given")
+      ->type_name("FIRST:LAST")
+      ->needs(trace);
   app->callback([args, &exit_code] {
+    if (!args->trace.empty()) args->train.trace = {.path = args->trace};
+    if (!args->trace_steps.empty()) args->train.trace->steps = parse_trace_steps(args->trace_steps);
     if (!args->resume.empty()) args->train.resume = args->resume;
     if (args->stop_after > 0) args->train.stop_after = args->stop_after;
     exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : on_launched_ranks(*args);

@@ -85,9 +85,11 @@ class TrainingRun {
 
  private:
   bool root() const { return bootstrap_.rank() == 0; }
+  SpanRecorder* recorder() { return trace_ == nullptr ? nullptr : &trace_->recorder(); }
   void require_continuation(const CheckpointReader& reader);
   void open_run_directory();
   void one_step();
+  StepResult update_weights(int64_t update, double lr);
   void evaluate(StepMetrics& metrics);
   void report(const StepMetrics& metrics);
   void save();
@@ -103,6 +105,7 @@ class TrainingRun {
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
   std::unique_ptr<Ops> ops_;
+  std::unique_ptr<RunTrace> trace_;
   Mesh mesh_;
   std::unique_ptr<Engine> engine_;
   FillSample fill_train_, fill_validation_;
@@ -131,12 +134,16 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       compute_(device_->make_stream(StreamKind::compute)),
       communication_(device_->make_stream(StreamKind::communication)),
       ops_(make_ops(*device_)),
-      mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size())) {
+      trace_(options.trace
+                 ? std::make_unique<RunTrace>(*options.trace, *device_, *compute_, *communication_)
+                 : nullptr),
+      mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size()),
+            trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank{.mesh = mesh_,
                            .device = *device_,
                            .compute = *compute_,
                            .communication = *communication_,
-                           .ops = *ops_};
+                           .ops = trace_ ? trace_->observe(*ops_) : *ops_};
   engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
   fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
     prepared_.train->fill(sample, inputs, targets);
@@ -186,6 +193,7 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
 }
 
 void TrainingRun::begin() {
+  if (trace_) trace_->plan(state_.step + 1, last_step(), root());
   if (!root()) return;
   line_.emplace(stdout, find_terminal(1), config_.train.log_interval);
   open_run_directory();
@@ -227,6 +235,10 @@ int TrainingRun::run() {
   while (state_.step < last_step() && !stop_) one_step();
   if (saved_step_ != state_.step) save();
   if (root()) finish();
+  if (trace_) {
+    const std::string line = trace_->write(mesh_, bootstrap_);
+    if (root()) line_->print(line);
+  }
   bootstrap_.barrier();
   return exit_code_;
 }
@@ -234,11 +246,11 @@ int TrainingRun::run() {
 void TrainingRun::one_step() {
   const Clock::time_point begin = Clock::now();
   const int64_t update = state_.step + 1;
+  if (trace_) trace_->before_step(update);
   StepMetrics metrics;
   metrics.step = update;
   metrics.lr = learning_rate(config_.schedule, update, config_.train.steps);
-  const StepResult result =
-      engine_->step(update, metrics.lr, state_.consumed_samples, fill_train_, signal_.requested());
+  const StepResult result = update_weights(update, metrics.lr);
   metrics.step_seconds = seconds_since(begin);
   metrics.loss = result.loss;
   metrics.grad_norm = result.grad_norm;
@@ -256,7 +268,13 @@ void TrainingRun::one_step() {
   if (every > 0 && update % every == 0) save();
 }
 
+StepResult TrainingRun::update_weights(int64_t update, double lr) {
+  const Phase phase(recorder(), fmt::format("step {}", update), *compute_);
+  return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested());
+}
+
 void TrainingRun::evaluate(StepMetrics& metrics) {
+  const Phase phase(recorder(), "evaluation", *compute_);
   const double loss = engine_->evaluate(prepared_.validation_samples, fill_validation_);
   metrics.validation_loss = loss;
   if (!state_.best_validation_loss || loss < *state_.best_validation_loss) {
@@ -292,6 +310,7 @@ void TrainingRun::report(const StepMetrics& given) {
 }
 
 void TrainingRun::save() {
+  const Phase phase(recorder(), "checkpoint", *compute_);
   const std::vector<Shard> shards = shards_of(engine_->parameters(), engine_->optimizer());
   SaveRequest request{.directory = config_.checkpoint_directory(),
                       .step = state_.step,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "launch/train/run_trace.h"
 
 namespace weft {
 
@@ -18,6 +19,7 @@ struct TrainOptions {
   // where the run directory already has checkpoints.
   std::optional<std::string> resume;
   std::optional<int64_t> stop_after;  // --steps: end (with a checkpoint) after this many updates
+  std::optional<TraceOptions> trace;  // --trace: record when operations and collectives run
 };
 
 // Trains as one rank of `bootstrap`'s world; all ranks call it alike. Returns the exit code: 0 when

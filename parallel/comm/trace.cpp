@@ -7,49 +7,51 @@ namespace {
 
 class TracedCommunicator final : public Communicator {
  public:
-  TracedCommunicator(std::unique_ptr<Communicator> inner, CommTrace& trace)
-      : inner_(std::move(inner)), trace_(trace) {}
+  TracedCommunicator(std::unique_ptr<Communicator> inner, CommObserver& observer)
+      : inner_(std::move(inner)), observer_(observer) {}
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   const std::string& axis() const override { return inner_->axis(); }
 
   void all_reduce(const Tensor& inout, ReduceOp op, Stream& stream) override {
-    record(CommOp::all_reduce, inout.bytes());
-    inner_->all_reduce(inout, op, stream);
+    tell(CommOp::all_reduce, inout.bytes(), &stream,
+         [&] { inner_->all_reduce(inout, op, stream); });
   }
   void reduce_scatter(const Tensor& in, const Tensor& out, Stream& stream) override {
-    record(CommOp::reduce_scatter, in.bytes());
-    inner_->reduce_scatter(in, out, stream);
+    tell(CommOp::reduce_scatter, in.bytes(), &stream,
+         [&] { inner_->reduce_scatter(in, out, stream); });
   }
   void all_gather(const Tensor& in, const Tensor& out, Stream& stream) override {
-    record(CommOp::all_gather, out.bytes());
-    inner_->all_gather(in, out, stream);
+    tell(CommOp::all_gather, out.bytes(), &stream, [&] { inner_->all_gather(in, out, stream); });
   }
   void broadcast(const Tensor& inout, int root, Stream& stream) override {
-    record(CommOp::broadcast, inout.bytes());
-    inner_->broadcast(inout, root, stream);
+    tell(CommOp::broadcast, inout.bytes(), &stream,
+         [&] { inner_->broadcast(inout, root, stream); });
   }
   void exchange(std::span<const P2P> messages, Stream& stream) override {
     size_t sent = 0;
     for (const P2P& m : messages) {
       if (m.kind == P2P::Kind::send && m.peer != rank()) sent += m.tensor.bytes();
     }
-    record(CommOp::exchange, sent);
-    inner_->exchange(messages, stream);
+    tell(CommOp::exchange, sent, &stream, [&] { inner_->exchange(messages, stream); });
   }
   void barrier() override {
-    record(CommOp::barrier, 0);
-    inner_->barrier();
+    tell(CommOp::barrier, 0, nullptr, [&] { inner_->barrier(); });
   }
 
  private:
-  void record(CommOp op, size_t bytes) {
-    if (size() > 1) trace_.record(axis(), op, static_cast<int64_t>(bytes));
+  template <typename Body>
+  void tell(CommOp op, size_t bytes, Stream* stream, const Body& body) {
+    if (size() == 1) return body();
+    const CommCall call{axis(), op, static_cast<int64_t>(bytes)};
+    observer_.before(call, stream);
+    body();
+    observer_.after(call, stream);
   }
 
   std::unique_ptr<Communicator> inner_;
-  CommTrace& trace_;
+  CommObserver& observer_;
 };
 
 class CountingCommunicator final : public Communicator {
@@ -77,11 +79,11 @@ class CountingCommunicator final : public Communicator {
 
 }  // namespace
 
-void CommTrace::record(const std::string& axis, CommOp op, int64_t payload_bytes) {
+void CommTrace::before(const CommCall& call, Stream*) {
   const std::lock_guard lock(mutex_);
-  Row& row = rows_[{axis, op}];
+  Row& row = rows_[{call.axis, call.op}];
   ++row.calls;
-  row.payload_bytes += payload_bytes;
+  row.payload_bytes += call.payload_bytes;
 }
 
 CommTrace::Rows CommTrace::rows() const {
@@ -107,8 +109,9 @@ void CommTrace::clear() {
   rows_.clear();
 }
 
-std::unique_ptr<Communicator> make_traced(std::unique_ptr<Communicator> inner, CommTrace& trace) {
-  return std::make_unique<TracedCommunicator>(std::move(inner), trace);
+std::unique_ptr<Communicator> make_traced(std::unique_ptr<Communicator> inner,
+                                          CommObserver& observer) {
+  return std::make_unique<TracedCommunicator>(std::move(inner), observer);
 }
 
 std::unique_ptr<Communicator> make_counting_communicator(const std::string& axis, int rank,

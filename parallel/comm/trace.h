@@ -1,5 +1,6 @@
-// Traced communicators record what they are asked to do; counting ones do nothing else. Together
-// they say what a rank would send on any mesh without a single peer:
+// Traced communicators tell an observer what they are asked to do; counting ones do nothing else.
+// Together with CommTrace, which adds it up, they say what a rank would send on any mesh without a
+// single peer:
 //
 //   CommTrace trace;
 //   Mesh mesh(shape, rank, [&](auto& axis, int r, int n) {
@@ -19,19 +20,34 @@
 
 namespace weft {
 
+struct CommCall {
+  const std::string& axis;
+  CommOp op;
+  // Bytes of the whole tensor: inout of all_reduce and broadcast, `in` of reduce_scatter, `out` of
+  // all_gather, everything sent by an exchange.
+  int64_t payload_bytes;
+};
+
+class CommObserver {
+ public:
+  virtual ~CommObserver() = default;
+  // Called in the caller's thread around the enqueueing of a call. `stream` is null for a barrier.
+  virtual void before(const CommCall& call, Stream* stream) = 0;
+  virtual void after(const CommCall& call, Stream* stream) = 0;
+};
+
 // What one rank has called, by axis and op. Thread-safe.
-class CommTrace {
+class CommTrace final : public CommObserver {
  public:
   struct Row {
     int64_t calls = 0;
-    // Bytes of the whole tensor: inout of all_reduce and broadcast, `in` of reduce_scatter, `out`
-    // of all_gather, everything sent by an exchange.
     int64_t payload_bytes = 0;
     bool operator==(const Row&) const = default;
   };
   using Rows = std::map<std::pair<std::string, CommOp>, Row>;
 
-  void record(const std::string& axis, CommOp op, int64_t payload_bytes);
+  void before(const CommCall& call, Stream* stream) override;
+  void after(const CommCall&, Stream*) override {}
   Rows rows() const;  // rows that were called at least once
   Row row(const std::string& axis, CommOp op) const;
   int64_t payload_bytes() const;  // of all rows
@@ -42,9 +58,10 @@ class CommTrace {
   Rows rows_;
 };
 
-// Passes every call on and records it in `trace`, which must outlive the communicator, when the
-// call is made, not when it runs. Groups of one rank send nothing and record nothing.
-std::unique_ptr<Communicator> make_traced(std::unique_ptr<Communicator> inner, CommTrace& trace);
+// Passes every call on and tells `observer`, which must outlive the communicator. Groups of one
+// rank send nothing and tell nothing.
+std::unique_ptr<Communicator> make_traced(std::unique_ptr<Communicator> inner,
+                                          CommObserver& observer);
 
 // Takes every call and executes none; the tensors need no memory. For planners.
 std::unique_ptr<Communicator> make_counting_communicator(const std::string& axis, int rank,

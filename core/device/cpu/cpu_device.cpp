@@ -59,6 +59,7 @@ class CpuDevice final : public Device {
     return std::make_unique<CpuStream>(threads_, kind == StreamKind::communication);
   }
   std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
+  std::unique_ptr<Stamps> make_stamps() override { return make_cpu_stamps(); }
   void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) override {
     cpu_stream(stream).run([=] { std::memcpy(device, host, bytes); });
   }

@@ -104,5 +104,6 @@ class CpuStream final : public Stream {
 CpuStream& cpu_stream(Stream& stream);
 
 std::unique_ptr<Device> make_cpu_device(int threads);
+std::unique_ptr<Stamps> make_cpu_stamps();
 
 }  // namespace weft

@@ -1,0 +1,52 @@
+// RunTrace: `weft train --trace`: which steps of a run are recorded, and the file they end in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/dist/mesh.h"
+#include "launch/trace/span_recorder.h"
+
+namespace weft {
+
+struct TraceOptions {
+  struct Steps {
+    int64_t first, last;  // inclusive
+  };
+  std::string path;
+  std::optional<Steps> steps;  // absent: the first three steps that the run makes
+};
+
+// "3:5". Throws Error{usage}.
+TraceOptions::Steps parse_trace_steps(const std::string& text);
+
+class RunTrace {
+ public:
+  // All arguments must outlive this.
+  RunTrace(const TraceOptions& options, Device& device, Stream& compute, Stream& communication);
+
+  // `ops` that is recorded, owned here.
+  Ops& observe(Ops& ops);
+  Mesh::Decorate decorate();
+  SpanRecorder& recorder() { return recorder_; }
+
+  // The run will make the updates [next, last]. Rank 0 tries the file. Throws Error{usage} when no
+  // step would be recorded, Error{environment} when the file cannot be written.
+  void plan(int64_t next, int64_t last, bool root);
+  // To be called before update number `update` begins, between steps.
+  void before_step(int64_t update);
+  // Collective, at the end of the run: writes the file. Returns a line about it.
+  std::string write(const Mesh& mesh, Bootstrap& bootstrap);
+
+ private:
+  const TraceOptions& options_;
+  Stream& compute_;
+  Stream& communication_;
+  SpanRecorder recorder_;
+  std::unique_ptr<Ops> observed_;
+  TraceOptions::Steps steps_{};
+};
+
+}  // namespace weft
