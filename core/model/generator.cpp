@@ -37,7 +37,7 @@ Generator::Generator(const GptConfig& config, Device& device, Stream& compute, O
               .stream = stream_,
               .work = plan.workspace,
               .samples = 1,
-              .tokens = config.context_length};
+              .tokens = TokenShare::whole(config.context_length)};
   const Tensor longest = tokens_.view({1, config.context_length});
   model_.decode(longest, 0, caches_, logits_, plan.saved, ctx);
   model_.last_logits(longest, logits_, plan.saved, ctx);
@@ -64,8 +64,11 @@ void Generator::compute_logits(std::span<const int32_t> window, int64_t cached, 
   const std::span<const int32_t> fresh =
       use_cache ? window.subspan(static_cast<size_t>(cached)) : window;
   const auto count = static_cast<int64_t>(fresh.size());
-  Context ctx{
-      .ops = ops_, .stream = stream_, .work = memory_->workspace, .samples = 1, .tokens = count};
+  Context ctx{.ops = ops_,
+              .stream = stream_,
+              .work = memory_->workspace,
+              .samples = 1,
+              .tokens = TokenShare::whole(count)};
   device_.copy_to_device(tokens_.raw(), fresh.data(), fresh.size_bytes(), stream_);
   const Tensor tokens = tokens_.slice(0, count).view({1, count});
   if (use_cache) {

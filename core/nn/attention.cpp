@@ -6,7 +6,7 @@ namespace weft {
 namespace {
 
 // [B,T,width]: all rows, whoever shares the residual stream.
-Shape all_rows(const Context& ctx, int64_t width) { return {ctx.samples, ctx.tokens, width}; }
+Shape all_rows(const Context& ctx, int64_t width) { return {ctx.samples, ctx.tokens.count, width}; }
 
 }  // namespace
 
@@ -28,15 +28,17 @@ AttentionArgs Attention::args(const Context& ctx) const {
           .scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)),
           .dropout = ctx.dropout ? dropout_ : 0.0,
           .dropout_key = ctx.random(dropout_stream_),
-          .first_sample = ctx.first_sample};
+          .first_sample = ctx.first_sample,
+          .queries = ctx.tokens,
+          .keys = ctx.tokens};
 }
 
 void Attention::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) {
   const Tensor qkv = saved.allocate(all_rows(ctx, qkv_.out()), x.dtype());
   const Tensor out = saved.allocate(all_rows(ctx, projection_.in()), x.dtype());
-  const Tensor lse = saved.allocate({ctx.samples, shape_.heads, ctx.tokens}, x.dtype());
+  const Tensor lse = saved.allocate({ctx.samples, shape_.heads, ctx.tokens.count}, x.dtype());
   qkv_.forward(x, qkv, saved, ctx);
-  ctx.ops.attention_forward(args(ctx), qkv, out, lse, ctx.stream);
+  ctx.ops.attention_forward(args(ctx), qkv, qkv, out, lse, ctx.stream);
   saved.push(qkv);
   saved.push(lse);
   projection_.forward(out, y, saved, ctx);
@@ -52,7 +54,7 @@ void Attention::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Conte
   const Tensor lse = saved.pop();
   const Tensor qkv = saved.pop();
   const Tensor dqkv = ctx.work.allocate(qkv.shape(), qkv.dtype());
-  ctx.ops.attention_backward(args(ctx), dout, qkv, out, lse, dqkv, ctx.stream);
+  ctx.ops.attention_backward(args(ctx), dout, qkv, qkv, out, lse, dqkv, dqkv, ctx.stream);
   qkv_.backward(dqkv, dx, saved, ctx);
 }
 

@@ -28,19 +28,24 @@ struct Context {
   // Leaves weight gradients to a later backward_weights() instead of computing them in backward().
   bool defer_weights = false;
 
-  int64_t samples = 0;  // B
-  int64_t tokens = 0;   // T
+  // Which samples and which of their tokens the rows are: positions, the causal mask and randomness
+  // follow these.
+  int64_t samples = 0;       // B
+  int64_t first_sample = 0;  // global number
+  TokenShare tokens;         // T = tokens.count
   // The tensor-parallel group; null when one rank holds whole weights.
   Communicator* tensor_group = nullptr;
 
-  // Which global rows and samples the local ones are: randomness is keyed by them.
-  RowMap rows;
-  int64_t first_sample = 0;
-
   bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
-  int64_t all_rows() const { return samples * tokens; }  // R
-  int64_t shared_rows() const {                          // S
+  int64_t all_rows() const { return samples * tokens.count; }  // R
+  int64_t shared_rows() const {                                // S
     return all_rows() / (tensor_group == nullptr ? 1 : tensor_group->size());
+  }
+
+  // This rank's rows of the residual stream among those of the whole batch.
+  RowMap rows() const {
+    const int64_t before = tensor_group == nullptr ? 0 : tensor_group->rank() * shared_rows();
+    return {first_sample, before, tokens};
   }
 
   RandomKey random(uint32_t op_stream) const { return {seed, op_stream, step}; }

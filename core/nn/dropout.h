@@ -16,7 +16,7 @@ class Dropout {
     if (!active(ctx)) return;
     const DropoutArgs args{.p = p_,
                            .key = ctx.random(stream_),
-                           .rows = ctx.rows,
+                           .rows = ctx.rows(),
                            .first_column = 0,
                            .global_columns = x.shape().back()};
     ctx.ops.dropout(args, x, x, ctx.stream);

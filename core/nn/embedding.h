@@ -15,14 +15,17 @@ class Embedding {
   Embedding(Parameter& tokens, Parameter* positions, double dropout)
       : tokens_(tokens), positions_(positions), dropout_(dropout, "embedding.dropout") {}
 
-  // tokens [B,T] i32 at positions [first_position, first_position + T) -> y [S,C] (=).
+  // tokens [B,T] i32, `first_position` behind the positions of the context's -> y [S,C] (=).
   void forward(const Tensor& tokens, const Tensor& fixed_positions, int64_t first_position,
                const Tensor& y, Context& ctx) {
     ArenaScope scope(ctx.work);
     Tensor table = positions_ == nullptr ? fixed_positions : positions_->value;
     if (!ctx.first_tensor_rank()) table = Tensor();  // the sum has them once
     const Tensor partial = partial_rows(y, ctx);
-    ctx.ops.embedding_forward(tokens, tokens_.value, tokens_.first_row, table, first_position,
+    TokenShare places = ctx.tokens;
+    places.first += first_position;
+    places.second += first_position;
+    ctx.ops.embedding_forward(tokens, tokens_.value, tokens_.first_row, table, places,
                               partial.view(all_rows(tokens, y)), ctx.stream);
     sum_and_share(partial, y, ctx);
     dropout_.apply(y, ctx);
@@ -35,7 +38,7 @@ class Embedding {
     const Tensor all_dy = gather_rows(dy, ctx);
     const Tensor dpositions = positions_ == nullptr ? Tensor() : positions_->grad;
     ctx.ops.embedding_backward(tokens, all_dy.view(all_rows(tokens, dy)), tokens_.first_row,
-                               tokens_.grad, dpositions, 0, ctx.stream);
+                               tokens_.grad, dpositions, ctx.tokens, ctx.stream);
   }
 
  private:

@@ -26,6 +26,16 @@ void expect_float(const char* op, const char* what, const Tensor& t) {
 
 bool present(const Tensor& t) { return t.shape().rank() > 0; }
 
+// `share` says which the `count` local tokens are.
+void check_token_share(const char* op, const TokenShare& share, int64_t count) {
+  const int64_t second_run = share.count - share.run;
+  const int64_t begin = second_run > 0 ? share.second : share.first + share.run;
+  WEFT_CHECK(share.count == count && share.run >= 1 && second_run >= 0 && share.first >= 0 &&
+                 begin >= share.first + share.run,
+             "{}: {} tokens, {} at {} and {} at {}, for {}", op, share.count, share.run,
+             share.first, second_run, share.second, count);
+}
+
 int64_t packed_width(const AttentionArgs& args) {
   return (args.heads + 2 * args.kv_heads) * args.head_dim;
 }
@@ -41,6 +51,19 @@ void check_attention(const AttentionArgs& args, const Tensor& qkv, const Tensor&
              "attention: qkv is {} where [B, T, {}] is needed", to_string(qkv), packed_width(args));
   expect_matrix("attention", "out", out, qkv.shape().rows(), args.heads * args.head_dim,
                 qkv.dtype());
+}
+
+void check_attention_keys(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv) {
+  const int64_t width = 2 * args.kv_heads * args.head_dim;
+  WEFT_CHECK(kv.shape().rank() == 3 && kv.shape()[0] == qkv.shape()[0] &&
+                 kv.shape().back() >= width && kv.dtype() == qkv.dtype(),
+             "attention: kv is {} where [{}, T, >= {}] is needed", to_string(kv), qkv.shape()[0],
+             width);
+  check_token_share("attention", args.queries, qkv.shape()[1]);
+  check_token_share("attention", args.keys, kv.shape()[1]);
+  WEFT_CHECK(args.merge || args.keys.first <= args.queries.first,
+             "attention: query {} sees no key, the first is {}", args.queries.first,
+             args.keys.first);
 }
 
 }  // namespace
@@ -103,7 +126,7 @@ void check_norm_backward(const NormBackwardArgs& args) {
 }
 
 void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                     int64_t position_begin, const Tensor& rows) {
+                     const TokenShare& places, const Tensor& rows) {
   WEFT_CHECK(tokens.shape().rank() == 2 && tokens.dtype() == DType::i32,
              "embedding: tokens are {} where i32[B, T] is needed", to_string(tokens));
   expect_float("embedding", "table", table);
@@ -113,26 +136,30 @@ void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& po
   if (!present(positions)) return;
   expect_matrix("embedding", "positions", positions, positions.shape().rows(), columns,
                 table.dtype());
-  WEFT_CHECK(
-      position_begin >= 0 && position_begin + tokens.shape().back() <= positions.shape().rows(),
-      "embedding: positions [{}, {}) are not in {}", position_begin,
-      position_begin + tokens.shape().back(), to_string(positions));
+  check_token_share("embedding", places, tokens.shape().back());
+  WEFT_CHECK(places.last() < positions.shape().rows(), "embedding: position {} is not in {}",
+             places.last(), to_string(positions));
 }
 
-void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                             const Tensor& lse) {
+void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                             const Tensor& out, const Tensor& lse) {
   check_attention(args, qkv, out);
+  check_attention_keys(args, qkv, kv);
+  WEFT_CHECK(present(lse) || !args.merge, "attention: nothing to merge with without lse");
   if (present(lse)) {
     expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
   }
 }
 
 void check_attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                              const Tensor& out, const Tensor& lse, const Tensor& dqkv) {
+                              const Tensor& kv, const Tensor& out, const Tensor& lse,
+                              const Tensor& dqkv, const Tensor& dkv) {
   check_attention(args, qkv, out);
+  check_attention_keys(args, qkv, kv);
   expect_count("attention", "dout", dout, out.elements(), out.dtype());
   expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
   expect_count("attention", "dqkv", dqkv, qkv.elements(), qkv.dtype());
+  expect_matrix("attention", "dkv", dkv, kv.shape().rows(), kv.shape().back(), qkv.dtype());
 }
 
 void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
@@ -189,7 +216,7 @@ void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y) {
   expect_float("dropout", "x", x);
   expect_count("dropout", "y", y, x.elements(), x.dtype());
   WEFT_CHECK(args.p >= 0 && args.p < 1, "dropout: probability {}", args.p);
-  WEFT_CHECK(args.rows.block_rows >= 1, "dropout: block_rows {}", args.rows.block_rows);
+  check_token_share("dropout", args.rows.tokens, args.rows.tokens.count);
   WEFT_CHECK(args.first_column >= 0 && args.first_column + x.shape().back() <= args.global_columns,
              "dropout: columns [{}, {}) of {}", args.first_column,
              args.first_column + x.shape().back(), args.global_columns);
@@ -205,6 +232,12 @@ void check_float(const Tensor& x) { expect_float("scale", "x", x); }
 
 void check_copy(const Tensor& from, const Tensor& to) {
   WEFT_CHECK(from.elements() == to.elements(), "copy: {} to {}", to_string(from), to_string(to));
+}
+
+void check_copy_last_columns(const Tensor& from, const Tensor& to) {
+  WEFT_CHECK(from.shape().rank() >= 1 && to.shape().rank() >= 1 &&
+                 from.shape().rows() == to.shape().rows() && from.dtype() == to.dtype(),
+             "copy_last_columns: {} to {}", to_string(from), to_string(to));
 }
 
 void check_adamw(const AdamWArgs& args) {

@@ -11,11 +11,12 @@ void check_bias_backward(const Tensor& dy, const Tensor& db);
 void check_norm_forward(const NormForwardArgs& args);
 void check_norm_backward(const NormBackwardArgs& args);
 void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                     int64_t position_begin, const Tensor& rows);
-void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                             const Tensor& lse);
+                     const TokenShare& places, const Tensor& rows);
+void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                             const Tensor& out, const Tensor& lse);
 void check_attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                              const Tensor& out, const Tensor& lse, const Tensor& dqkv);
+                              const Tensor& kv, const Tensor& out, const Tensor& lse,
+                              const Tensor& dqkv, const Tensor& dkv);
 void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                             const Tensor& k_cache, const Tensor& v_cache, const Tensor& out);
 void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
@@ -29,6 +30,7 @@ void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y);
 void check_add(const Tensor& a, const Tensor& b, const Tensor& y);
 void check_float(const Tensor& x);  // scale
 void check_copy(const Tensor& from, const Tensor& to);
+void check_copy_last_columns(const Tensor& from, const Tensor& to);
 void check_adamw(const AdamWArgs& args);
 void check_sum_squares(const Tensor& x, const Tensor& partials);
 void check_clip_factor(const Tensor& partials, const Tensor& norm, const Tensor& clip);

@@ -13,22 +13,22 @@ class CountingOps final : public Ops {
   void norm_forward(const NormForwardArgs& args, Stream&) override { check_norm_forward(args); }
   void norm_backward(const NormBackwardArgs& args, Stream&) override { check_norm_backward(args); }
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t,
-                         const Tensor& positions, int64_t position_begin, const Tensor& y,
+                         const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream&) override {
-    check_embedding(tokens, table, positions, position_begin, y);
+    check_embedding(tokens, table, positions, places, y);
   }
   void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t, const Tensor& dtable,
-                          const Tensor& dpositions, int64_t position_begin, Stream&) override {
-    check_embedding(tokens, dtable, dpositions, position_begin, dy);
+                          const Tensor& dpositions, const TokenShare& places, Stream&) override {
+    check_embedding(tokens, dtable, dpositions, places, dy);
   }
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                         const Tensor& lse, Stream&) override {
-    check_attention_forward(args, qkv, out, lse);
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                         const Tensor& out, const Tensor& lse, Stream&) override {
+    check_attention_forward(args, qkv, kv, out, lse);
   }
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& out, const Tensor& lse, const Tensor& dqkv,
-                          Stream&) override {
-    check_attention_backward(args, dout, qkv, out, lse, dqkv);
+                          const Tensor& kv, const Tensor& out, const Tensor& lse,
+                          const Tensor& dqkv, const Tensor& dkv, Stream&) override {
+    check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
   }
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
@@ -61,6 +61,9 @@ class CountingOps final : public Ops {
   void scale(const Tensor& x, double, Stream&) override { check_float(x); }
   void fill(const Tensor&, double, Stream&) override {}
   void copy(const Tensor& from, const Tensor& to, Stream&) override { check_copy(from, to); }
+  void copy_last_columns(const Tensor& from, const Tensor& to, Stream&) override {
+    check_copy_last_columns(from, to);
+  }
   void adamw(const AdamWArgs& args, Stream&) override { check_adamw(args); }
   void sum_squares(const Tensor& x, const Tensor& partials, Stream&) override {
     check_sum_squares(x, partials);

@@ -22,29 +22,28 @@ class ObservedOps final : public Ops {
     observe({"norm_backward", OpFamily::norm, {args.x}}, s, [&] { inner_.norm_backward(args, s); });
   }
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, int64_t position_begin, const Tensor& y,
+                         const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream& s) override {
-    observe({"embedding_forward", OpFamily::embedding, {tokens, table}}, s, [&] {
-      inner_.embedding_forward(tokens, table, vocab_begin, positions, position_begin, y, s);
-    });
+    observe({"embedding_forward", OpFamily::embedding, {tokens, table}}, s,
+            [&] { inner_.embedding_forward(tokens, table, vocab_begin, positions, places, y, s); });
   }
   void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, int64_t position_begin,
+                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
                           Stream& s) override {
     observe({"embedding_backward", OpFamily::embedding, {tokens, dtable}}, s, [&] {
-      inner_.embedding_backward(tokens, dy, vocab_begin, dtable, dpositions, position_begin, s);
+      inner_.embedding_backward(tokens, dy, vocab_begin, dtable, dpositions, places, s);
     });
   }
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                         const Tensor& lse, Stream& s) override {
-    observe({"attention_forward", OpFamily::attention, {qkv}}, s,
-            [&] { inner_.attention_forward(args, qkv, out, lse, s); });
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                         const Tensor& out, const Tensor& lse, Stream& s) override {
+    observe({"attention_forward", OpFamily::attention, {qkv, kv}}, s,
+            [&] { inner_.attention_forward(args, qkv, kv, out, lse, s); });
   }
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& out, const Tensor& lse, const Tensor& dqkv,
-                          Stream& s) override {
-    observe({"attention_backward", OpFamily::attention, {qkv}}, s,
-            [&] { inner_.attention_backward(args, dout, qkv, out, lse, dqkv, s); });
+                          const Tensor& kv, const Tensor& out, const Tensor& lse,
+                          const Tensor& dqkv, const Tensor& dkv, Stream& s) override {
+    observe({"attention_backward", OpFamily::attention, {qkv, kv}}, s,
+            [&] { inner_.attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv, s); });
   }
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
@@ -91,6 +90,10 @@ class ObservedOps final : public Ops {
   }
   void copy(const Tensor& from, const Tensor& to, Stream& s) override {
     observe({"copy", OpFamily::elementwise, {to}}, s, [&] { inner_.copy(from, to, s); });
+  }
+  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& s) override {
+    observe({"copy_last_columns", OpFamily::elementwise, {to}}, s,
+            [&] { inner_.copy_last_columns(from, to, s); });
   }
   void adamw(const AdamWArgs& args, Stream& s) override {
     observe({"adamw", OpFamily::optimizer, {args.weight}}, s, [&] { inner_.adamw(args, s); });

@@ -19,6 +19,7 @@
 
 #include "core/base/philox.h"
 #include "core/device/device.h"
+#include "core/ops/token_share.h"
 #include "core/tensor/tensor.h"
 
 namespace weft {
@@ -65,14 +66,6 @@ struct NormBackwardArgs {
   Tensor dweight, dbias;  // [C] +=; dbias optional
 };
 
-// Which global token row a local row is: rows come in blocks of block_rows (one sample's local
-// tokens); row r is global row first + (r / block_rows) * block_stride + r % block_rows.
-struct RowMap {
-  int64_t first = 0;
-  int64_t block_rows = 1;
-  int64_t block_stride = 1;
-};
-
 // Inverted dropout: an element is kept with probability 1 - p and then divided by 1 - p. The mask
 // is a pure function of (key, global row * global columns + global column), regenerated in
 // backward.
@@ -84,12 +77,16 @@ struct DropoutArgs {
   int64_t global_columns = 0;
 };
 
-// Causal multi-head attention over packed projections qkv [B,T,(heads + 2 kv_heads) * head_dim]:
-// q heads, then k heads, then v heads. out is [B,T,heads * head_dim]. lse [B,heads,T] is the log of
-// the softmax denominator (with the maximum added back). No T x T tensor is ever in memory
-// (arXiv 2205.14135). With dropout, probability (b, h, i, j) is element
+// Causal multi-head attention. qkv [B,Tq,(heads + 2 kv_heads) * head_dim] holds the packed
+// projections of the local tokens: q heads, then k heads, then v heads. kv [B,Tk,>= 2 kv_heads *
+// head_dim] holds keys and values in its last columns, k heads, then v heads: it may be qkv itself,
+// or a block of keys and values of other tokens. Query i sees the keys whose global token is not
+// behind its own. out is [B,Tq,heads * head_dim]. lse [B,heads,Tq] is the log of the softmax
+// denominator (with the maximum added back). No Tq x Tk tensor is ever in memory (arXiv
+// 2205.14135), and pairs of blocks that the mask hides cost nothing. With dropout, probability
+// (b, h, i, j) of global tokens i and j is element
 // ((global sample * global heads + first_head + h) * T + i) * T + j of its key, where global sample
-// = first_sample + b.
+// = first_sample + b and T the length of a whole sequence.
 struct AttentionArgs {
   int64_t heads = 0;
   int64_t kv_heads = 0;
@@ -100,6 +97,12 @@ struct AttentionArgs {
   double dropout = 0;
   RandomKey dropout_key;
   int64_t first_sample = 0;
+  TokenShare queries;
+  TokenShare keys;
+  // Whether other blocks of keys came before: forward then adds this block's part to the softmax in
+  // out and lse, and backward adds to the gradient of the queries. Without it, each query must see
+  // at least one key.
+  bool merge = false;
 };
 
 // AdamW (arXiv 1711.05101), one parameter:
@@ -124,26 +127,28 @@ class Ops {
   virtual void norm_forward(const NormForwardArgs& args, Stream& stream) = 0;
   virtual void norm_backward(const NormBackwardArgs& args, Stream& stream) = 0;
 
-  // y[b,t] = table[token - vocab_begin] (0 if outside the table's rows) + positions[t] (if
-  // present). tokens [B,T] i32, table [V,C], positions [>=T,C] (row t is position position_begin +
-  // t), y [B,T,C].
+  // y[b,t] = table[token - vocab_begin] (0 if outside the table's rows) + positions[places.at(t)]
+  // (if present). tokens [B,T] i32, table [V,C], positions [P,C], y [B,T,C]; places.count is T.
   virtual void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                                 const Tensor& positions, int64_t position_begin, const Tensor& y,
+                                 const Tensor& positions, const TokenShare& places, const Tensor& y,
                                  Stream& stream) = 0;
   // dtable += and dpositions += (if present); equal tokens are summed in token order.
   virtual void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
                                   const Tensor& dtable, const Tensor& dpositions,
-                                  int64_t position_begin, Stream& stream) = 0;
+                                  const TokenShare& places, Stream& stream) = 0;
 
-  // out = and lse =; lse may be absent when no backward follows.
-  virtual void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                                 const Tensor& lse, Stream& stream) = 0;
-  // dqkv =.
+  // out and lse = (merged when args.merge); lse may be absent when nobody needs it.
+  virtual void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                                 const Tensor& out, const Tensor& lse, Stream& stream) = 0;
+  // The part of one block of keys, from out and lse of all blocks. dqkv like qkv: the columns of
+  // the queries = (+= when args.merge). dkv [B,Tk,>= 2 kv_heads * head_dim]: its last columns = the
+  // gradient of the block's keys and values; may be dqkv itself. Other columns stay as they are.
   virtual void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                                  const Tensor& out, const Tensor& lse, const Tensor& dqkv,
-                                  Stream& stream) = 0;
+                                  const Tensor& kv, const Tensor& out, const Tensor& lse,
+                                  const Tensor& dqkv, const Tensor& dkv, Stream& stream) = 0;
   // Generation: qkv [B,n,...] are positions [past, past + n); their k and v are stored into the
-  // caches [B,capacity,kv_heads * head_dim] and q attends to positions [0, own position].
+  // caches [B,capacity,kv_heads * head_dim] and q attends to positions [0, own position]. The token
+  // shares of args have no meaning here.
   virtual void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                                 const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                                 Stream& stream) = 0;
@@ -179,6 +184,9 @@ class Ops {
   virtual void fill(const Tensor& x, double value, Stream& stream) = 0;
   virtual void copy(const Tensor& from, const Tensor& to,
                     Stream& stream) = 0;  // same elements, any dtypes
+  // The last columns of rows [R,N] to or from [R,n], n <= N: to[r, -i] = from[r, -i] for the
+  // columns counted from the end that both have.
+  virtual void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) = 0;
 
   virtual void adamw(const AdamWArgs& args, Stream& stream) = 0;
 

@@ -101,7 +101,6 @@ Communicator* Engine::tensor_group() {
 
 Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
                         int64_t first_sample, bool training) {
-  const int64_t rows = plan_.rows() * sequence_length_ / rank_.mesh.shape().tp;
   return {.ops = ops,
           .stream = rank_.compute,
           .work = memory.workspace,
@@ -109,10 +108,9 @@ Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, in
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
           .samples = plan_.rows(),
-          .tokens = sequence_length_,
-          .tensor_group = tensor_group,
-          .rows = {first_sample * sequence_length_ + rank_.mesh.coord().tp * rows, rows, rows},
-          .first_sample = first_sample};
+          .first_sample = first_sample,
+          .tokens = TokenShare::whole(sequence_length_),
+          .tensor_group = tensor_group};
 }
 
 void Engine::load(int64_t first_sample, const FillSample& fill) {

@@ -23,16 +23,16 @@ class CpuOps final : public Ops {
   void norm_forward(const NormForwardArgs& args, Stream& stream) override;
   void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, int64_t position_begin, const Tensor& y,
+                         const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream& stream) override;
   void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, int64_t position_begin,
+                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
                           Stream& stream) override;
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& out,
-                         const Tensor& lse, Stream& stream) override;
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                         const Tensor& out, const Tensor& lse, Stream& stream) override;
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& out, const Tensor& lse, const Tensor& dqkv,
-                          Stream& stream) override;
+                          const Tensor& kv, const Tensor& out, const Tensor& lse,
+                          const Tensor& dqkv, const Tensor& dkv, Stream& stream) override;
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                         Stream& stream) override;
@@ -52,6 +52,7 @@ class CpuOps final : public Ops {
   void scale(const Tensor& x, double factor, Stream& stream) override;
   void fill(const Tensor& x, double value, Stream& stream) override;
   void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
+  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
   void adamw(const AdamWArgs& args, Stream& stream) override;
   void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
   void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm, const Tensor& clip,

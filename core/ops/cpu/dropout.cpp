@@ -19,9 +19,7 @@ void CpuOps::dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, 
       const int64_t grain = std::max<int64_t>(1, 2048 / n);
       parallel_for(threads, rows, grain, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
-          const int64_t global =
-              map.first + r / map.block_rows * map.block_stride + r % map.block_rows;
-          const int64_t first = global * args.global_columns + args.first_column;
+          const int64_t first = map.at(r) * args.global_columns + args.first_column;
           kernels::dropout_run(kernels::HostTeam(), args.key, static_cast<uint64_t>(first), n,
                                threshold, factor, from + r * n, to + r * n);
         }

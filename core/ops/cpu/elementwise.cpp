@@ -151,4 +151,25 @@ void CpuOps::copy(const Tensor& from, const Tensor& to, Stream& stream) {
   });
 }
 
+void CpuOps::copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) {
+  check_copy_last_columns(from, to);
+  CpuStream& cpu = cpu_stream(stream);
+  const auto row_bytes = [](const Tensor& t) {
+    return t.shape().back() * static_cast<int64_t>(size_of(t.dtype()));
+  };
+  const int64_t from_row = row_bytes(from);
+  const int64_t to_row = row_bytes(to);
+  const int64_t bytes = std::min(from_row, to_row);
+  cpu.run([=, threads = cpu.threads(), rows = from.shape().rows(),
+           src = static_cast<const char*>(from.raw()) + from_row - bytes,
+           dst = static_cast<char*>(to.raw()) + to_row - bytes] {
+    parallel_for(threads, rows, std::max<int64_t>(1, 4 * kGrain / bytes),
+                 [=](int64_t begin, int64_t end) {
+                   for (int64_t r = begin; r < end; ++r) {
+                     std::memcpy(dst + r * to_row, src + r * from_row, static_cast<size_t>(bytes));
+                   }
+                 });
+  });
+}
+
 }  // namespace weft

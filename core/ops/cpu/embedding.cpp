@@ -14,14 +14,16 @@ using kernels::HostTeam;
 template <typename T>
 struct Lookup {
   int64_t count, length, columns, rows, first;
+  TokenShare places;
   const int32_t* tokens;
 
-  Lookup(const Tensor& ids, const Tensor& table, int64_t vocab_begin)
+  Lookup(const Tensor& ids, const Tensor& table, int64_t vocab_begin, const TokenShare& positions)
       : count(ids.elements()),
         length(ids.shape().back()),
         columns(table.shape().back()),
         rows(table.shape().rows()),
         first(vocab_begin),
+        places(positions),
         tokens(ids.data<int32_t>()) {}
 
   // The table row of the i-th token, -1 if it is on another shard.
@@ -29,6 +31,8 @@ struct Lookup {
     const int64_t r = tokens[i] - first;
     return r >= 0 && r < rows ? r : -1;
   }
+  // Its position.
+  int64_t place(int64_t i) const { return places.at(i % length); }
 };
 
 template <typename T>
@@ -39,16 +43,15 @@ void add_row(int64_t n, const T* from, T* to) {
 }  // namespace
 
 void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                               const Tensor& positions, int64_t position_begin, const Tensor& y,
+                               const Tensor& positions, const TokenShare& places, const Tensor& y,
                                Stream& stream) {
-  check_embedding(tokens, table, positions, position_begin, y);
+  check_embedding(tokens, table, positions, places, y);
   detail::with_float(table.dtype(), [&](auto zero) {
     using T = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    const T* places = detail::optional_data<T>(positions);
-    if (places != nullptr) places += position_begin * table.shape().back();
-    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, table, vocab_begin),
-             from = table.data<T>(), places, to = y.data<T>()] {
+    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, table, vocab_begin, places),
+             from = table.data<T>(), vectors = detail::optional_data<T>(positions),
+             to = y.data<T>()] {
       parallel_for(threads, at.count, 16, [=](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           T* out = to + i * at.columns;
@@ -58,7 +61,7 @@ void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_
           } else {
             std::fill_n(out, at.columns, T(0));
           }
-          if (places != nullptr) add_row(at.columns, places + i % at.length * at.columns, out);
+          if (vectors != nullptr) add_row(at.columns, vectors + at.place(i) * at.columns, out);
         }
       });
     });
@@ -69,23 +72,22 @@ void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_
 // tokens need neither atomics nor buckets.
 void CpuOps::embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
                                 const Tensor& dtable, const Tensor& dpositions,
-                                int64_t position_begin, Stream& stream) {
-  check_embedding(tokens, dtable, dpositions, position_begin, dy);
+                                const TokenShare& places, Stream& stream) {
+  check_embedding(tokens, dtable, dpositions, places, dy);
   detail::with_float(dtable.dtype(), [&](auto zero) {
     using T = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    T* places = detail::optional_data<T>(dpositions);
-    if (places != nullptr) places += position_begin * dtable.shape().back();
-    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, dtable, vocab_begin),
-             from = dy.data<T>(), places, to = dtable.data<T>()] {
+    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, dtable, vocab_begin, places),
+             from = dy.data<T>(), vectors = detail::optional_data<T>(dpositions),
+             to = dtable.data<T>()] {
       constexpr int64_t kCacheLine = 64 / sizeof(T);
       parallel_for(threads, at.columns, kCacheLine, [=](int64_t begin, int64_t end) {
         for (int64_t i = 0; i < at.count; ++i) {
           const T* row = from + i * at.columns + begin;
           const int64_t r = at.row(i);
           if (r >= 0) add_row(end - begin, row, to + r * at.columns + begin);
-          if (places != nullptr) {
-            add_row(end - begin, row, places + i % at.length * at.columns + begin);
+          if (vectors != nullptr) {
+            add_row(end - begin, row, vectors + at.place(i) * at.columns + begin);
           }
         }
       });

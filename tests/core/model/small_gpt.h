@@ -55,8 +55,7 @@ class SmallGpt {
             .dropout = model.config().dropout > 0,
             .defer_weights = defer_weights,
             .samples = kBatch,
-            .tokens = kLength,
-            .rows = {0, kLength, kLength}};
+            .tokens = TokenShare::whole(kLength)};
   }
 
   void clear_gradients() {

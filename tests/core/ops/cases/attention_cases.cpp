@@ -1,5 +1,6 @@
 // Causal attention against the plain formula with its T x T matrix, with grouped heads, dropout,
-// lengths around the block size and head dims that are not whole vectors.
+// lengths around the block size, head dims that are not whole vectors, and queries and keys that
+// are shared out among ranks.
 #include <cmath>
 
 #include "tests/core/ops/op_case.h"
@@ -10,7 +11,18 @@ namespace {
 struct Heads {
   int64_t batch, length, heads, kv_heads, dim;
   double dropout = 0;
+  // The tokens whose queries are taken: all, or a context-parallel rank's.
+  TokenShare queries = TokenShare::whole(length);
+  // Their own keys come first. Then blocks of keys of other tokens, merged one after the other.
+  std::vector<TokenShare> visitors{};
+  // Whether the own keys are left out, so that the first visitor comes first.
+  bool only_visitors = false;
+
+  int64_t own_width() const { return (heads + 2 * kv_heads) * dim; }
+  int64_t kv_width() const { return 2 * kv_heads * dim; }
 };
+
+std::string visitor(size_t i) { return "kv" + std::to_string(i); }
 
 AttentionArgs arguments(const Heads& a) {
   AttentionArgs args;
@@ -24,90 +36,166 @@ AttentionArgs arguments(const Heads& a) {
   // Heads of the second of several ranks: the dropout mask counts global heads.
   args.first_head = 2;
   args.global_heads = a.heads + 5;
+  args.queries = args.keys = a.queries;
   return args;
+}
+
+// Calls visit(args, slot of keys and values) for each block of keys.
+template <typename Visit>
+void for_each_block(const Heads& a, const Visit& visit) {
+  AttentionArgs args = arguments(a);
+  if (!a.only_visitors) visit(args, std::string("qkv"));
+  for (size_t i = 0; i < a.visitors.size(); ++i) {
+    args.keys = a.visitors[i];
+    args.merge = i > 0 || !a.only_visitors;
+    visit(args, visitor(i));
+  }
+}
+
+// A key that a query sees: its global token, its unnormalised weight and where its value begins.
+struct Seen {
+  int64_t token;
+  double weight;
+  const double* value;
+};
+
+std::vector<Seen> seen_keys(const Heads& a, Values& v, int64_t b, int64_t h, int64_t i) {
+  const int64_t kv = h / (a.heads / a.kv_heads);
+  const double* query = v["qkv"].data() + (b * a.queries.count + i) * a.own_width() + h * a.dim;
+  std::vector<Seen> seen;
+  for_each_block(a, [&](const AttentionArgs& args, const std::string& slot) {
+    const int64_t width = slot == "qkv" ? a.own_width() : a.kv_width();
+    for (int64_t j = 0; j < args.keys.count; ++j) {
+      if (args.keys.at(j) > a.queries.at(i)) continue;
+      const double* row_end = v[slot].data() + (b * args.keys.count + j + 1) * width;
+      const double* key = row_end - a.kv_width() + kv * a.dim;
+      double score = 0;
+      for (int64_t d = 0; d < a.dim; ++d) score += query[d] * key[d];
+      seen.push_back({args.keys.at(j), std::exp(score * args.scale), key + a.kv_heads * a.dim});
+    }
+  });
+  return seen;
 }
 
 // One query of one head.
 void reference_query(const Heads& a, Values& v, int64_t b, int64_t h, int64_t i) {
   const AttentionArgs args = arguments(a);
-  const int64_t width = (a.heads + 2 * a.kv_heads) * a.dim;
-  const int64_t kv = h / (a.heads / a.kv_heads);
-  const std::vector<double>& qkv = v["qkv"];
-  const auto element = [&](int64_t row, int64_t column) {
-    return qkv[static_cast<size_t>((b * a.length + row) * width + column)];
-  };
-  std::vector<double> p(static_cast<size_t>(i + 1));
+  const std::vector<Seen> seen = seen_keys(a, v, b, h, i);
   double total = 0;
-  for (int64_t j = 0; j <= i; ++j) {
-    double score = 0;
-    for (int64_t d = 0; d < a.dim; ++d) {
-      score += element(i, h * a.dim + d) * element(j, (a.heads + kv) * a.dim + d);
-    }
-    total += p[static_cast<size_t>(j)] = std::exp(score * args.scale);
-  }
-  v["lse"][static_cast<size_t>((b * a.heads + h) * a.length + i)] = std::log(total);
-  double* out = v["out"].data() + ((b * a.length + i) * a.heads + h) * a.dim;
-  for (int64_t j = 0; j <= i; ++j) {
-    double weight = p[static_cast<size_t>(j)] / total;
+  for (const Seen& key : seen) total += key.weight;
+  v["lse"][static_cast<size_t>((b * a.heads + h) * a.queries.count + i)] = std::log(total);
+  double* out = v["out"].data() + ((b * a.queries.count + i) * a.heads + h) * a.dim;
+  for (const Seen& key : seen) {
+    double weight = key.weight / total;
     if (a.dropout > 0) {
-      const int64_t sample = args.first_sample + b;
-      const auto index = static_cast<uint64_t>(
-          ((sample * args.global_heads + args.first_head + h) * a.length + i) * a.length + j);
-      const bool kept = random_word(args.dropout_key, index) >= a.dropout * 0x1p32;
+      const int64_t head = (args.first_sample + b) * args.global_heads + args.first_head + h;
+      const int64_t index = (head * a.length + a.queries.at(i)) * a.length + key.token;
+      const bool kept =
+          random_word(args.dropout_key, static_cast<uint64_t>(index)) >= a.dropout * 0x1p32;
       weight = kept ? weight / (1 - a.dropout) : 0;
     }
-    for (int64_t d = 0; d < a.dim; ++d) {
-      out[d] += weight * element(j, (a.heads + a.kv_heads + kv) * a.dim + d);
-    }
+    for (int64_t d = 0; d < a.dim; ++d) out[d] += weight * key.value[d];
   }
 }
 
 void reference(const Heads& a, Values& v) {
   for (int64_t b = 0; b < a.batch; ++b) {
     for (int64_t h = 0; h < a.heads; ++h) {
-      for (int64_t i = 0; i < a.length; ++i) reference_query(a, v, b, h, i);
+      for (int64_t i = 0; i < a.queries.count; ++i) reference_query(a, v, b, h, i);
     }
   }
+}
+
+std::string name_of(const Heads& a) {
+  std::string name = "attention";
+  if (a.dropout > 0) name += "/dropout";
+  if (a.kv_heads < a.heads) name += fmt::format("/kv{}", a.kv_heads);
+  if (!a.visitors.empty()) {
+    name += fmt::format("/tokens{}+{}", a.queries.first, a.queries.second);
+    name += fmt::format("{}{}blocks", a.only_visitors ? "/" : "/own+", a.visitors.size());
+  }
+  return name + fmt::format("/B{}xT{}xH{}xD{}", a.batch, a.length, a.heads, a.dim);
+}
+
+// Visible pairs of a query and a key, over batch and heads.
+double pairs_of(const Heads& a) {
+  double pairs = 0;
+  for_each_block(a, [&](const AttentionArgs& args, const std::string&) {
+    for (int64_t i = 0; i < a.queries.count; ++i) {
+      for (int64_t j = 0; j < args.keys.count; ++j) pairs += args.keys.at(j) <= a.queries.at(i);
+    }
+  });
+  return pairs * static_cast<double>(a.batch * a.heads);
 }
 
 // A score sums `dim` products and is then divided by sqrt(dim): about sqrt(dim) units, which the
 // exponential turns into the same relative error of a probability. Outputs average values up to 1
 // with those weights; gradients meet them in a few more products, and those of keys and values sum
 // over the later queries, whose terms shrink with their number: sqrt(length) units more.
+// Every block of keys rounds the running out and lse once more: one unit each.
 OpCase make(const Heads& a, bool perf = false) {
   OpCase c;
-  c.name = fmt::format("attention{}{}/B{}xT{}xH{}xD{}", a.dropout > 0 ? "/dropout" : "",
-                       a.kv_heads < a.heads ? fmt::format("/kv{}", a.kv_heads) : "", a.batch,
-                       a.length, a.heads, a.dim);
-  const double units = 16 + 2 * std::sqrt(static_cast<double>(a.dim));
+  c.name = name_of(a);
+  const double units =
+      16 + 2 * std::sqrt(static_cast<double>(a.dim)) + static_cast<double>(a.visitors.size());
+  const double gradient_units = 4 * (units + std::sqrt(static_cast<double>(a.length)));
   c.slots = {{.name = "qkv",
-              .shape = {a.batch, a.length, (a.heads + 2 * a.kv_heads) * a.dim},
-              .tolerance = 4 * (units + std::sqrt(static_cast<double>(a.length)))},
+              .shape = {a.batch, a.queries.count, a.own_width()},
+              .tolerance = gradient_units},
              {.name = "out",
-              .shape = {a.batch, a.length, a.heads * a.dim},
+              .shape = {a.batch, a.queries.count, a.heads * a.dim},
               .role = Role::output,
               .tolerance = units},
              {.name = "lse",
-              .shape = {a.batch, a.heads, a.length},
+              .shape = {a.batch, a.heads, a.queries.count},
               .role = Role::output,
               .differentiable = false,
               .tolerance = units}};
+  c.overwritten = {"d_qkv"};
+  for (size_t i = 0; i < a.visitors.size(); ++i) {
+    c.slots.push_back({.name = visitor(i),
+                       .shape = {a.batch, a.visitors[i].count, a.kv_width()},
+                       .tolerance = gradient_units});
+    c.overwritten.push_back("d_" + visitor(i));
+  }
   c.forward = [a](Run& r) {
-    r.ops.attention_forward(arguments(a), r("qkv"), r("out"), r("lse"), r.stream);
+    for_each_block(a, [&](const AttentionArgs& args, const std::string& kv) {
+      r.ops.attention_forward(args, r("qkv"), r(kv), r("out"), r("lse"), r.stream);
+    });
   };
   c.backward = [a](Run& r) {
-    r.ops.attention_backward(arguments(a), r("d_out"), r("qkv"), r("out"), r("lse"), r("d_qkv"),
-                             r.stream);
+    // Without own keys nobody sets their columns.
+    if (a.only_visitors) r.ops.fill(r("d_qkv"), 0, r.stream);
+    for_each_block(a, [&](const AttentionArgs& args, const std::string& kv) {
+      r.ops.attention_backward(args, r("d_out"), r("qkv"), r(kv), r("out"), r("lse"), r("d_qkv"),
+                               r("d_" + kv), r.stream);
+    });
   };
-  c.overwritten = {"d_qkv"};
   c.reference = [a](Values& v) { reference(a, v); };
-  // Two products forward, five backward, over the visible half of the T x T pairs.
-  const double pairs =
-      static_cast<double>(a.batch * a.heads * a.length) * static_cast<double>(a.length + 1) / 2;
-  c.cost.flops = 2 * 2 * pairs * static_cast<double>(a.dim);
-  c.backward_cost.flops = 5 * 2 * pairs * static_cast<double>(a.dim);
+  // Two products forward, five backward, of the visible pairs.
+  c.cost.flops = 2 * 2 * pairs_of(a) * static_cast<double>(a.dim);
+  c.backward_cost.flops = 5 * 2 * pairs_of(a) * static_cast<double>(a.dim);
   c.perf = perf;
   return c;
+}
+
+// What one of `ranks` context-parallel ranks computes: its own keys, then everybody else's in the
+// order in which a ring brings them.
+Heads ring(Heads a, int64_t rank, int64_t ranks) {
+  a.queries = TokenShare::zigzag(a.length, rank, ranks);
+  for (int64_t step = 1; step < ranks; ++step) {
+    a.visitors.push_back(TokenShare::zigzag(a.length, (rank - step + ranks) % ranks, ranks));
+  }
+  return a;
+}
+
+// Blocks that lie across each other, so that rows of one pair see none, some or all of its keys.
+Heads askew(Heads a) {
+  a.queries = {.length = a.length, .count = 150, .run = 70, .first = 9, .second = 100};
+  a.visitors = {{.length = a.length, .count = 120, .run = 80, .first = 3, .second = 90},
+                {.length = a.length, .count = 66, .run = 1, .first = 88, .second = 150}};
+  a.only_visitors = true;
+  return a;
 }
 
 }  // namespace
@@ -124,10 +212,19 @@ std::vector<OpCase> attention_cases() {
   cases.push_back(make({2, 30, 4, 1, 16}));
   cases.push_back(make({2, 67, 2, 2, 16, 0.3}));
   cases.push_back(make({1, 70, 4, 2, 12, 0.1}));
+  for (const int64_t rank : {0, 1, 2}) cases.push_back(make(ring({2, 36, 2, 2, 8}, rank, 3)));
+  cases.push_back(make(ring({1, 280, 2, 1, 12, 0.2}, 0, 2)));
+  cases.push_back(make(ring({1, 280, 2, 1, 12, 0.2}, 1, 2)));
+  cases.push_back(make(ring({2, 6, 3, 3, 5}, 1, 3)));
+  cases.push_back(make(askew({1, 230, 2, 2, 8})));
+  cases.push_back(make(askew({2, 230, 4, 2, 8, 0.3})));
   cases.push_back(make({12, 256, 6, 6, 64}, true));
   cases.push_back(make({12, 256, 6, 6, 64, 0.1}, true));
   cases.push_back(make({4, 64, 12, 12, 64}, true));
   cases.push_back(make({1, 1024, 12, 12, 64}, true));
+  for (const int64_t rank : {0, 1}) {
+    cases.push_back(make(ring({1, 1024, 12, 12, 64}, rank, 2), true));
+  }
   return cases;
 }
 

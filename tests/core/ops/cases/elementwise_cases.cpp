@@ -10,7 +10,8 @@ DropoutArgs dropout_arguments(int64_t columns, double p) {
   DropoutArgs args;
   args.p = p;
   args.key = {.seed = 77, .stream = 3, .step = 9};
-  args.rows = {.first = 5, .block_rows = 4, .block_stride = 9};
+  // The second of several tensor-parallel ranks, of the second of three context-parallel ones.
+  args.rows = {.first_sample = 5, .first_row = 3, .tokens = TokenShare::zigzag(12, 1, 3)};
   args.first_column = 3;
   args.global_columns = columns + 10;
   return args;
@@ -27,8 +28,10 @@ OpCase dropout_case(int64_t rows, int64_t columns, double p, bool perf = false) 
   c.overwritten = {"d_x"};
   c.reference = [args, rows, columns](Values& v) {
     for (int64_t i = 0; i < rows; ++i) {
-      const int64_t global = args.rows.first + i / args.rows.block_rows * args.rows.block_stride +
-                             i % args.rows.block_rows;
+      // Samples of 12 tokens, of which tokens 2, 3, 8 and 9 are here.
+      constexpr int64_t kHere[] = {2, 3, 8, 9};
+      const int64_t row = i + 3;
+      const int64_t global = (5 + row / 4) * 12 + kHere[row % 4];
       for (int64_t j = 0; j < columns; ++j) {
         const int64_t index = global * args.global_columns + args.first_column + j;
         const bool kept = random_word(args.key, static_cast<uint64_t>(index)) >= args.p * 0x1p32;
@@ -95,6 +98,30 @@ OpCase copy_case(int64_t n, bool perf = false) {
   return c;
 }
 
+// Packs the last columns of wide rows, and puts them back beside others.
+OpCase last_columns_case(int64_t rows, int64_t wide, int64_t narrow, bool perf = false) {
+  OpCase c;
+  c.name = fmt::format("copy_last_columns/{}x{}of{}", rows, narrow, wide);
+  c.slots = {{.name = "from", .shape = {rows, wide}},
+             {.name = "packed", .shape = {rows, narrow}, .role = Role::output, .tolerance = 0},
+             {.name = "beside", .shape = {rows, wide}, .role = Role::updated, .tolerance = 0}};
+  c.forward = [](Run& r) {
+    r.ops.copy_last_columns(r("from"), r("packed"), r.stream);
+    r.ops.copy_last_columns(r("packed"), r("beside"), r.stream);
+  };
+  c.reference = [=](Values& v) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < narrow; ++j) {
+        const auto at = static_cast<size_t>(i * wide + wide - narrow + j);
+        v["packed"][static_cast<size_t>(i * narrow + j)] = v["beside"][at] = v["from"][at];
+      }
+    }
+  };
+  c.cost.bytes = 16.0 * static_cast<double>(rows * narrow);
+  c.perf = perf;
+  return c;
+}
+
 // Summed in f64 whatever the type, and the terms are squares of f32 values, hence exact: only the
 // additions round. The tolerance is in units of f64.
 OpCase sum_squares_case(int64_t n, bool perf = false) {
@@ -132,6 +159,8 @@ std::vector<OpCase> elementwise_cases() {
           scale_case(100003),
           fill_case(100003),
           copy_case(100003),
+          last_columns_case(7, 5, 3),
+          last_columns_case(1000, 96, 64),
           sum_squares_case(5),
           sum_squares_case(3 * 4096 + 17),
           dropout_case(3072, 384, 0.1, true),
@@ -140,6 +169,7 @@ std::vector<OpCase> elementwise_cases() {
           scale_case(kHuge, true),
           fill_case(kHuge, true),
           copy_case(kHuge, true),
+          last_columns_case(3072, 3 * 384, 2 * 384, true),
           sum_squares_case(kHuge, true)};
 }
 

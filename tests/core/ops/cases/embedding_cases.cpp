@@ -9,6 +9,14 @@ struct Lookup {
   int64_t rows, vocab_begin;  // the shard of the table
   bool positions;
   int64_t position_begin;
+  int64_t gap = 0;  // positions left out in the middle, as where ranks share a sequence
+
+  TokenShare places() const {
+    TokenShare map{.length = length, .count = length, .run = length, .first = position_begin};
+    if (gap > 0) map.run = length / 3;
+    map.second = map.first + map.run + gap;
+    return map;
+  }
 };
 
 Tensor positions_or_none(const Lookup& e, Run& r, const char* name) {
@@ -22,7 +30,7 @@ void reference(const Lookup& e, Values& v) {
       double y = 0;
       if (row >= 0 && row < e.rows) y = v["table"][static_cast<size_t>(row * e.columns + c)];
       if (e.positions) {
-        const int64_t place = e.position_begin + i % e.length;
+        const int64_t place = e.places().at(i % e.length);
         y += v["positions"][static_cast<size_t>(place * e.columns + c)];
       }
       v["y"][static_cast<size_t>(i * e.columns + c)] = y;
@@ -47,17 +55,16 @@ OpCase make(const Lookup& e, bool perf = false) {
       {.name = "y", .shape = {e.batch, e.length, e.columns}, .role = Role::output, .tolerance = 1}};
   if (e.positions) {
     c.slots.push_back({.name = "positions",
-                       .shape = {e.position_begin + e.length + 1, e.columns},
+                       .shape = {e.position_begin + e.length + e.gap + 1, e.columns},
                        .tolerance = 2.0 * static_cast<double>(e.batch) + 4});
   }
   c.forward = [e](Run& r) {
     r.ops.embedding_forward(r("tokens"), r("table"), e.vocab_begin,
-                            positions_or_none(e, r, "positions"), e.position_begin, r("y"),
-                            r.stream);
+                            positions_or_none(e, r, "positions"), e.places(), r("y"), r.stream);
   };
   c.backward = [e](Run& r) {
     r.ops.embedding_backward(r("tokens"), r("d_y"), e.vocab_begin, r("d_table"),
-                             positions_or_none(e, r, "d_positions"), e.position_begin, r.stream);
+                             positions_or_none(e, r, "d_positions"), e.places(), r.stream);
   };
   c.reference = [e](Values& v) { reference(e, v); };
   c.cost.bytes = 4.0 * 3 * static_cast<double>(e.batch * e.length * e.columns);
@@ -70,6 +77,7 @@ OpCase make(const Lookup& e, bool perf = false) {
 
 std::vector<OpCase> embedding_cases() {
   return {make({2, 9, 11, 16, 11, 0, true, 0}),
+          make({3, 10, 11, 16, 11, 0, true, 2, 5}),
           make({3, 7, 30, 33, 30, 0, false, 0}),
           make({2, 12, 20, 5, 8, 6, true, 3}),
           make({4, 33, 6, 64, 6, 0, true, 1}),
