@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/nn/side_stream.h"
 #include "core/ops/ops.h"
 #include "core/tensor/arena.h"
 
@@ -35,6 +36,8 @@ struct Context {
   TokenShare tokens;         // T = tokens.count
   // The tensor-parallel group; null when one rank holds whole weights.
   Communicator* tensor_group = nullptr;
+  // Where its collectives may run under a matrix product; null: all are on `stream`.
+  SideStream* tensor_side = nullptr;
 
   bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
   int64_t all_rows() const { return samples * tokens.count; }  // R

@@ -39,6 +39,10 @@ void Linear::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context&
                       Activation activation, const Tensor& activation_input) {
   ArenaScope scope(ctx.work);
   const Tensor x = saved.pop();
+  if (shares_input_ && ctx.tensor_side != nullptr && !ctx.defer_weights) {
+    backward_overlapped(x, dy, dx, ctx);
+    return;
+  }
   const Tensor all_dy = shares_output_ ? gather_rows(dy, ctx) : dy;
   MatmulArgs args{.a = all_dy, .b = weight_.value, .c = shares_input_ ? partial_rows(dx, ctx) : dx};
   args.activation_gradient = activation;
@@ -62,9 +66,30 @@ void Linear::backward_weights(Saved& saved, Context& ctx) {
   add_gradients(x, dy, ctx);
 }
 
+void Linear::backward_overlapped(const Tensor& x, const Tensor& dy, const Tensor& dx,
+                                 Context& ctx) {
+  SideStream& side = *ctx.tensor_side;
+  side.follow(ctx.stream);
+  const Tensor all_x = gather_rows(x, ctx, side.stream());
+  side.stream().record(side.gathered());
+
+  const Tensor partial = partial_rows(dx, ctx);
+  ctx.ops.matmul({.a = dy, .b = weight_.value, .c = partial}, ctx.stream);
+  side.follow(ctx.stream);
+  sum_and_share(partial, dx, ctx, side.stream());
+  side.stream().record(side.reduced());
+
+  ctx.stream.wait(side.gathered());
+  add_products(all_x, dy, ctx);
+  ctx.stream.wait(side.reduced());
+}
+
 void Linear::add_gradients(const Tensor& x, const Tensor& dy, Context& ctx) {
   ArenaScope scope(ctx.work);
-  const Tensor all_x = shares_input_ ? gather_rows(x, ctx) : x;
+  add_products(shares_input_ ? gather_rows(x, ctx) : x, dy, ctx);
+}
+
+void Linear::add_products(const Tensor& all_x, const Tensor& dy, Context& ctx) {
   ctx.ops.matmul({.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true},
                  ctx.stream);
   if (bias_ != nullptr) ctx.ops.bias_backward(dy, bias_->grad, ctx.stream);

@@ -7,6 +7,12 @@
 //   cut in dim 1      x [R,in/N]         y [S,out] shared  sum and share y / gather dy
 //
 // The bias of the last form is added by the first rank alone, before the sum.
+//
+// Where the input is shared, backward needs x gathered for the weight gradient alone and dx summed
+// for nobody in this layer. With ctx.tensor_side each collective runs under the other's product:
+//
+//   side stream      | gather x      | sum and share dx |
+//   compute stream   | dx's product  | dW, db           |
 #pragma once
 
 #include "core/dist/parameter.h"
@@ -39,8 +45,12 @@ class Linear {
   int64_t in() const { return weight_.local[1]; }
 
  private:
+  // backward, weight gradients included, where the input is shared and ctx.tensor_side is there.
+  void backward_overlapped(const Tensor& x, const Tensor& dy, const Tensor& dx, Context& ctx);
   // x shared out where the layer shares it; dy of all rows.
   void add_gradients(const Tensor& x, const Tensor& dy, Context& ctx);
+  // All rows of both.
+  void add_products(const Tensor& all_x, const Tensor& dy, Context& ctx);
 
   Parameter& weight_;
   Parameter* bias_;

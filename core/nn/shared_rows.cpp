@@ -2,10 +2,12 @@
 
 namespace weft {
 
-Tensor gather_rows(const Tensor& x, Context& ctx) {
+Tensor gather_rows(const Tensor& x, Context& ctx) { return gather_rows(x, ctx, ctx.stream); }
+
+Tensor gather_rows(const Tensor& x, Context& ctx, Stream& stream) {
   if (ctx.tensor_group == nullptr) return x;
   const Tensor all = ctx.work.allocate({ctx.all_rows(), x.shape().back()}, x.dtype());
-  ctx.tensor_group->all_gather(x, all, ctx.stream);
+  ctx.tensor_group->all_gather(x, all, stream);
   return all;
 }
 
@@ -15,8 +17,12 @@ Tensor partial_rows(const Tensor& y, Context& ctx) {
 }
 
 void sum_and_share(const Tensor& partial, const Tensor& y, Context& ctx) {
+  sum_and_share(partial, y, ctx, ctx.stream);
+}
+
+void sum_and_share(const Tensor& partial, const Tensor& y, Context& ctx, Stream& stream) {
   if (ctx.tensor_group == nullptr) return;
-  ctx.tensor_group->reduce_scatter(partial, y, ctx.stream);
+  ctx.tensor_group->reduce_scatter(partial, y, stream);
 }
 
 }  // namespace weft

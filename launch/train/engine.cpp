@@ -55,6 +55,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
       handover_(rank.device.make_event()) {
+  if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
   Memory plan;
   lay_out(plan);
   rehearse(plan);
@@ -110,7 +111,8 @@ Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, in
           .samples = plan_.rows(),
           .first_sample = first_sample,
           .tokens = TokenShare::whole(sequence_length_),
-          .tensor_group = tensor_group};
+          .tensor_group = tensor_group,
+          .tensor_side = tensor_side_ && tensor_group != nullptr ? &*tensor_side_ : nullptr};
 }
 
 void Engine::load(int64_t first_sample, const FillSample& fill) {

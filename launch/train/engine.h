@@ -24,9 +24,12 @@ namespace weft {
 struct RankResources {
   Mesh& mesh;
   Device& device;
-  Stream& compute;        // also of the collectives of the tensor-parallel axis
+  Stream& compute;        // also of collectives of the tensor-parallel axis
   Stream& communication;  // of the collectives over the gradient group
   Ops& ops;
+  // For collectives of the tensor-parallel axis that run under matrix products; null: all of that
+  // axis are in `compute`.
+  Stream* tensor_side = nullptr;
 };
 
 // Writes the inputs and targets (T tokens each) of a sample; a pure function of its index.
@@ -98,6 +101,7 @@ class Engine {
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<GradientReducer> reducer_;
   std::unique_ptr<Event> handover_;
+  std::optional<SideStream> tensor_side_;
   Tensor tokens_, targets_;  // [B,T] i32
   Tensor control_;           // f64 [2]: sum of token losses, number of ranks that want to stop
   std::vector<int32_t> host_tokens_, host_targets_;

@@ -33,12 +33,9 @@ TraceOptions::Steps parse_trace_steps(const std::string& text) {
        "--trace-steps '{}' is no range of steps; give the first and the last, such as 3:5", text);
 }
 
-RunTrace::RunTrace(const TraceOptions& options, Device& device, Stream& compute,
-                   Stream& communication)
-    : options_(options),
-      compute_(compute),
-      communication_(communication),
-      recorder_(device, {{"compute", &compute}, {"communication", &communication}}) {}
+RunTrace::RunTrace(const TraceOptions& options, Device& device,
+                   std::vector<SpanRecorder::Lane> streams)
+    : options_(options), recorder_(device, std::move(streams)) {}
 
 Ops& RunTrace::observe(Ops& ops) {
   observed_ = make_observed(ops, recorder_);
@@ -70,8 +67,7 @@ void RunTrace::before_step(int64_t update) {
 }
 
 std::string RunTrace::write(const Mesh& mesh, Bootstrap& bootstrap) {
-  compute_.synchronize();
-  communication_.synchronize();
+  for (const SpanRecorder::Lane& lane : recorder_.lanes()) lane.stream->synchronize();
   const MeshCoord& c = mesh.coord();
   const std::string name =
       fmt::format("rank {} (dp {}, cp {}, tp {}, pp {})", mesh.rank(), c.dp, c.cp, c.tp, c.pp);

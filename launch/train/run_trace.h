@@ -24,8 +24,8 @@ TraceOptions::Steps parse_trace_steps(const std::string& text);
 
 class RunTrace {
  public:
-  // All arguments must outlive this.
-  RunTrace(const TraceOptions& options, Device& device, Stream& compute, Stream& communication);
+  // The options, the device and the streams must outlive this.
+  RunTrace(const TraceOptions& options, Device& device, std::vector<SpanRecorder::Lane> streams);
 
   // `ops` that is recorded, owned here.
   Ops& observe(Ops& ops);
@@ -42,8 +42,6 @@ class RunTrace {
 
  private:
   const TraceOptions& options_;
-  Stream& compute_;
-  Stream& communication_;
   SpanRecorder recorder_;
   std::unique_ptr<Ops> observed_;
   TraceOptions::Steps steps_{};

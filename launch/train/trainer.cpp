@@ -85,6 +85,7 @@ class TrainingRun {
 
  private:
   bool root() const { return bootstrap_.rank() == 0; }
+  std::vector<SpanRecorder::Lane> streams() const;
   SpanRecorder* recorder() { return trace_ == nullptr ? nullptr : &trace_->recorder(); }
   void require_continuation(const CheckpointReader& reader);
   void open_run_directory();
@@ -104,6 +105,7 @@ class TrainingRun {
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
+  std::unique_ptr<Stream> tensor_side_;  // where there is tensor parallelism
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<RunTrace> trace_;
   Mesh mesh_;
@@ -133,17 +135,18 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       device_(make_device({.threads = compute_threads(config_.cpu, bootstrap.local_size())})),
       compute_(device_->make_stream(StreamKind::compute)),
       communication_(device_->make_stream(StreamKind::communication)),
+      tensor_side_(config_.mesh.tp > 1 ? device_->make_stream(StreamKind::communication) : nullptr),
       ops_(make_ops(*device_)),
-      trace_(options.trace
-                 ? std::make_unique<RunTrace>(*options.trace, *device_, *compute_, *communication_)
-                 : nullptr),
+      trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
+                           : nullptr),
       mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size()),
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank{.mesh = mesh_,
                            .device = *device_,
                            .compute = *compute_,
                            .communication = *communication_,
-                           .ops = trace_ ? trace_->observe(*ops_) : *ops_};
+                           .ops = trace_ ? trace_->observe(*ops_) : *ops_,
+                           .tensor_side = tensor_side_.get()};
   engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
   fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
     prepared_.train->fill(sample, inputs, targets);
@@ -154,6 +157,13 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       prepared_.validation->fill(sample, inputs, targets);
     };
   }
+}
+
+std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
+  std::vector<SpanRecorder::Lane> streams{{"compute", compute_.get()},
+                                          {"communication", communication_.get()}};
+  if (tensor_side_) streams.push_back({"tensor parallel", tensor_side_.get()});
+  return streams;
 }
 
 int TrainingRun::resume() {

@@ -45,6 +45,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto device = make_device({.threads = 1});
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
+  const auto tensor_side = layout.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
   const auto ops = make_ops(*device);
   Mesh mesh(
       bootstrap, {.dp = layout.dp, .tp = layout.tp},
@@ -54,7 +55,8 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                  .device = *device,
                  .compute = *compute,
                  .communication = *communication,
-                 .ops = *ops},
+                 .ops = *ops,
+                 .tensor_side = tensor_side.get()},
                 [](const std::vector<SegmentBytes>&) {});
   const auto value = [](const Parameter& p) { return p.value; };
   const auto grad = [](const Parameter& p) { return p.grad; };

@@ -39,9 +39,8 @@ class TraceTest(TrainTest):
         for (_, end), (begin, _) in zip(ends, ends[1:]):
             self.assertLessEqual(end, begin + EPS)
 
-    def check(self, spans, steps):
-        self.assertEqual({rank for rank, _ in spans}, {0, 1})
-        self.assertLessEqual({stream for _, stream in spans}, {"compute", "communication"})
+    def check(self, spans, steps, beside):
+        self.assertEqual(set(spans), {(r, s) for r in (0, 1) for s in ("compute", beside)})
         for (_, stream), events in spans.items():
             self.assertTrue(all(e["ts"] >= 0 for e in events))
             self.assert_nested(events)
@@ -53,7 +52,7 @@ class TraceTest(TrainTest):
 
     def test_data_parallel(self):
         spans = self.read("--steps", "4", "--trace-steps", "2:3", "--local-ranks", "2", name="dp")
-        self.check(spans, [2, 3])
+        self.check(spans, [2, 3], "communication")
         for rank in 0, 1:
             names = [e["name"] for e in spans[rank, "compute"]]
             # Two layers of 4 products with 2 gradients each, the head with 1 and 2; two steps.
@@ -66,11 +65,14 @@ class TraceTest(TrainTest):
 
     def test_tensor_parallel_over_mpi(self):
         spans = self.read("--steps", "5", mpi=2, mesh__tp=2, name="tp")
-        self.check(spans, [1, 2, 3])
+        self.check(spans, [1, 2, 3], "tensor parallel")
         for rank in 0, 1:
-            names = {e["name"] for (r, _), events in spans.items() if r == rank for e in events}
+            # In backward of the two products of a block that share their input.
+            names = [e["name"] for e in spans[rank, "tensor parallel"]]
+            self.assertEqual(names, ["tp all_gather", "tp reduce_scatter"] * 2 * 2 * 3)
+            names = {e["name"] for e in spans[rank, "compute"]}
             self.assertIn("tp all_gather", names)
-            self.assertIn("tp reduce_scatter", names)
+            self.assertIn("tp all_reduce", names)
 
     def test_off_changes_nothing(self):
         self.read("--steps", "5", name="traced")

@@ -90,6 +90,8 @@ class EngineRank {
         device_(make_device({.threads = 1})),
         compute_(device_->make_stream(StreamKind::compute)),
         communication_(device_->make_stream(StreamKind::communication)),
+        tensor_side_(config.mesh.tp > 1 ? device_->make_stream(StreamKind::communication)
+                                        : nullptr),
         ops_(make_ops(*device_)),
         mesh_(bootstrap, {.dp = bootstrap.size() / static_cast<int>(config.mesh.tp),
                           .tp = static_cast<int>(config.mesh.tp)}),
@@ -98,7 +100,8 @@ class EngineRank {
                  .device = *device_,
                  .compute = *compute_,
                  .communication = *communication_,
-                 .ops = *ops_},
+                 .ops = *ops_,
+                 .tensor_side = tensor_side_.get()},
                 [](const std::vector<SegmentBytes>&) {}) {}
 
   EngineRank(const EngineRank&) = delete;
@@ -121,6 +124,7 @@ class EngineRank {
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
+  std::unique_ptr<Stream> tensor_side_;
   std::unique_ptr<Ops> ops_;
   Mesh mesh_;
   Engine engine_;

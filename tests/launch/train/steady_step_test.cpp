@@ -1,4 +1,5 @@
 // After the first steps, a step takes nothing from the heap.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "tests/launch/train/engine_rank.h"
@@ -7,14 +8,19 @@
 namespace weft {
 namespace {
 
-class SteadyStep : public ::testing::TestWithParam<int> {};
+struct Ranks {
+  int all, tensor_parallel;
+};
+
+class SteadyStep : public ::testing::TestWithParam<Ranks> {};
 
 TEST_P(SteadyStep, AllocatesNothing) {
   RunConfig config = char_run_with_everything();
   config.train.micro_batch_size = 3;
+  config.mesh.tp = GetParam().tensor_parallel;
   int64_t taken = -1;
   EXPECT_GT(testing::allocations(), 0);  // they are counted
-  run_local_ranks(GetParam(), [&](Bootstrap& bootstrap) {
+  run_local_ranks(GetParam().all, [&](Bootstrap& bootstrap) {
     EngineRank rank(config, bootstrap);
     for (int64_t update = 1; update <= 3; ++update) rank.step(update);
     rank.evaluate(12);
@@ -30,7 +36,11 @@ TEST_P(SteadyStep, AllocatesNothing) {
   EXPECT_EQ(taken, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep, ::testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
+                         ::testing::Values(Ranks{1, 1}, Ranks{2, 1}, Ranks{2, 2}),
+                         [](const auto& test) {
+                           return fmt::format("{}Tp{}", test.param.all, test.param.tensor_parallel);
+                         });
 
 }  // namespace
 }  // namespace weft
