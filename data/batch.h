@@ -20,10 +20,16 @@ class BatchPlan {
   int64_t rows() const { return rows_; }
   int64_t micro_batches() const { return micro_batches_; }  // per rank and step
 
-  // The global sample of a row: step >= 0, dp_rank in [0, dp), micro in [0, micro_batches()), row
-  // in [0, rows()).
+  // The number of a micro-batch among all of a step: dp_rank in [0, dp), micro in [0,
+  // micro_batches()).
+  int64_t micro_batch(int64_t dp_rank, int64_t micro) const {
+    return dp_rank * micro_batches_ + micro;
+  }
+  int64_t all_micro_batches() const { return global_batch_ / rows_; }  // of all ranks
+
+  // The global sample of a row: step >= 0, row in [0, rows()).
   int64_t sample(int64_t step, int64_t dp_rank, int64_t micro, int64_t row) const {
-    return step * global_batch_ + (dp_rank * micro_batches_ + micro) * rows_ + row;
+    return step * global_batch_ + micro_batch(dp_rank, micro) * rows_ + row;
   }
 
  private:

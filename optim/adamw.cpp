@@ -5,26 +5,30 @@ namespace weft {
 void AdamW::allocate(Arena& arena) {
   states_.clear();
   for (const auto& p : parameters_) {
-    const Tensor exp_avg = arena.allocate(p->local, DType::f32);
-    states_.push_back({exp_avg, arena.allocate(p->local, DType::f32)});
+    const Tensor exp_avg = arena.allocate({p->own.size()}, DType::f32);
+    states_.push_back({exp_avg, arena.allocate({p->own.size()}, DType::f32)});
   }
 }
 
-void AdamW::step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream) {
+void AdamW::step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream,
+                 UpdateListener* listener) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
-    ops.adamw({.weight = p.value,
-               .grad = p.grad,
-               .exp_avg = states_[i].exp_avg,
-               .exp_avg_sq = states_[i].exp_avg_sq,
-               .grad_scale = clip,
-               .lr = lr,
-               .beta1 = config_.beta1,
-               .beta2 = config_.beta2,
-               .eps = config_.eps,
-               .weight_decay = p.spec.decay ? config_.weight_decay : 0.0,
-               .step = update},
-              stream);
+    if (p.own.size() > 0) {
+      ops.adamw({.weight = p.own_value,
+                 .grad = p.own_grad,
+                 .exp_avg = states_[i].exp_avg,
+                 .exp_avg_sq = states_[i].exp_avg_sq,
+                 .grad_scale = clip,
+                 .lr = lr,
+                 .beta1 = config_.beta1,
+                 .beta2 = config_.beta2,
+                 .eps = config_.eps,
+                 .weight_decay = p.spec.decay ? config_.weight_decay : 0.0,
+                 .step = update},
+                stream);
+    }
+    if (listener != nullptr) listener->value_updated(p, stream);
   }
 }
 

@@ -11,7 +11,7 @@ namespace weft {
 
 class AdamW {
  public:
-  // What the optimizer keeps of one parameter; shaped like its value, f32.
+  // What the optimizer keeps of one parameter: of the elements this rank owns, flat, f32.
   struct State {
     Tensor exp_avg;
     Tensor exp_avg_sq;
@@ -23,10 +23,12 @@ class AdamW {
   // Lays out the state in `arena`, zero (both moments start at 0).
   void allocate(Arena& arena);
 
-  // Update number `update` (1 for the first) of every parameter from its gradient times
-  // clip[0] (f32 [1] on the device). Gradients are zero afterwards. Weight decay applies to the
-  // parameters whose spec says so.
-  void step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream);
+  // Update number `update` (1 for the first) of what this rank owns of every parameter, from its
+  // gradient times clip[0] (f32 [1] on the device). Owned gradients are zero afterwards. Weight
+  // decay applies to the parameters whose spec says so. Tells `listener` (may be null) each
+  // parameter.
+  void step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream,
+            UpdateListener* listener = nullptr);
 
   // State of parameters[i].
   const State& state(size_t i) const { return states_[i]; }

@@ -1,4 +1,12 @@
 // Global gradient norm and the factor that clips it.
+//
+//   norm.sum_blocks(ops, stream);               // of the gradients that this rank owns
+//   all-reduce norm.blocks() over the ranks that own others
+//   norm.combine(max_norm, mesh, ops, stream);  // norm() and clip(), the same everywhere
+//
+// Each block of Ops::kNormBlock elements is summed by its owner, in f64, into a slot that is its
+// alone; adding the zeros of the others is exact. The slots are then summed in index order, which
+// depends neither on dp nor on the ZeRO stage nor on pp, and so does not the norm's last bit.
 #pragma once
 
 #include "core/dist/mesh.h"
@@ -11,21 +19,25 @@ class GradientNorm {
  public:
   explicit GradientNorm(ParameterSet& parameters) : parameters_(parameters) {}
 
-  // Lays out the partial sums and the results in `arena`.
+  // Lays out the sums and the results in `arena`.
   void allocate(Arena& arena);
 
-  // Leaves the 2-norm over all gradients in norm() and the clip factor in clip(). Each parameter is
-  // summed in blocks of Ops::kNormBlock elements in f64, the blocks in index order, replicas by one
-  // rank; then the ranks of the tensor-parallel axis in rank order. The result is the same
-  // everywhere.
-  void compute(double max_norm, Mesh& mesh, Ops& ops, Stream& stream);
+  // The sums of squares of the blocks this rank owns, zeros in the slots of all others. Replicas on
+  // the tensor-parallel axis count on its first rank.
+  void sum_blocks(Ops& ops, Stream& stream);
+  // f64, one slot for each block of all parameters of this tensor-parallel coordinate.
+  const Tensor& blocks() const { return blocks_; }
+  // From complete blocks(): the 2-norm over all gradients in norm(), the factor that limits it to
+  // max_norm in clip(). Sums the blocks in index order, then the ranks of the tensor-parallel axis
+  // in rank order.
+  void combine(double max_norm, Mesh& mesh, Ops& ops, Stream& stream);
 
   const Tensor& norm() const { return norm_; }  // f64 [1], on the device
   const Tensor& clip() const { return clip_; }  // f32 [1], on the device
 
  private:
   ParameterSet& parameters_;
-  Tensor partials_;
+  Tensor blocks_;
   Tensor rank_sums_;  // f64 [tp], each rank's sum in its slot
   Tensor norm_;
   Tensor clip_;

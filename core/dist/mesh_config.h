@@ -13,6 +13,7 @@ struct MeshConfig {
   int64_t tp = 1;
   int64_t pp = 1;
   int64_t cp = 1;
+  int64_t zero = 0;
 
   // Size of the data-parallel axis in a world of `world_size` ranks, which tp * pp * cp divides.
   int64_t data_ranks(int64_t world_size) const { return dp.value_or(world_size / (tp * pp * cp)); }
@@ -24,6 +25,9 @@ struct MeshConfig {
     list.key("tp", tp, kSize, "ranks", "Tensor parallel: ranks that share each weight matrix.");
     list.key("pp", pp, kSize, "ranks", "Pipeline parallel: stages that share the layers.");
     list.key("cp", cp, kSize, "ranks", "Context parallel: ranks that share each sequence.");
+    list.key("zero", zero, between(0, 1), "",
+             "What each rank keeps only a share of, out of the dp * cp that would hold the same "
+             "(ZeRO, arXiv 1910.02054). 0: nothing. 1: the optimizer state.");
   }
 };
 

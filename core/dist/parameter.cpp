@@ -1,6 +1,7 @@
 #include "core/dist/parameter.h"
 
 #include "core/base/philox.h"
+#include "core/ops/ops.h"
 
 namespace weft {
 namespace {
@@ -31,19 +32,57 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
 Parameter& ParameterSet::add(ParamSpec spec) {
   auto p = std::make_unique<Parameter>();
   p->index = parameters_.size();
+  p->position = positions_;
   p->local = local_shape(spec, mesh_, coord_);
   const std::vector<Region> held = regions(spec, mesh_, coord_);
   if (!held.empty()) p->first_row = held.front().offset[0];
   p->spec = std::move(spec);
+  constexpr int64_t kBlock = Ops::kNormBlock;
+  positions_ += (p->local.elements() + kBlock - 1) / kBlock * kBlock;
   parameters_.push_back(std::move(p));
   return *parameters_.back();
 }
 
 void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
-  for (const auto& p : parameters_) {
-    p->value = values.allocate(p->local, dtype);
-    if (grads != nullptr) p->grad = grads->allocate(p->local, dtype);
+  std::vector<ShardLayout::Entry> entries;
+  for (const auto& p : parameters_) entries.push_back({.elements = p->local.elements()});
+  const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));
+  layout_ = ShardLayout(entries, gradient_ranks(mesh_), bucket_elements, false);
+  allocate_buckets(values, grads, dtype);
+  for (const auto& p : parameters_) place(*p);
+}
+
+void ParameterSet::allocate_buckets(Arena& values, Arena* grads, DType dtype) {
+  const int rank = gradient_rank(coord_, mesh_);
+  buckets_.clear();
+  for (const ShardLayout::Bucket& b : layout_.buckets()) {
+    const auto own = [&](const Tensor& all) {
+      return sharding_.zero == 0 ? all : all.slice(rank * b.share, (rank + 1) * b.share);
+    };
+    BucketMemory memory;
+    memory.values = values.allocate({layout_.elements(b)}, dtype);
+    memory.own_values = own(memory.values);
+    if (grads != nullptr) {
+      memory.grads = grads->allocate({layout_.elements(b)}, dtype);
+      memory.own_grads = own(memory.grads);
+    }
+    buckets_.push_back(memory);
   }
+}
+
+// Gives a parameter its windows on the bucket it lies in.
+void ParameterSet::place(Parameter& p) {
+  const BucketMemory& memory = buckets_[layout_.bucket_of(p.index)];
+  const int64_t begin = layout_.offset(p.index);
+  const int64_t elements = p.local.elements();
+  p.own = sharding_.zero == 0 ? ElementRange{0, elements} : share(p);
+  const auto window = [&](const Tensor& bucket) { return bucket.slice(begin, begin + elements); };
+  const auto own = [&](const Tensor& all) { return all.slice(p.own.begin, p.own.end); };
+  p.value = window(memory.values).view(p.local);
+  p.own_value = own(window(memory.values));
+  if (memory.grads.empty()) return;
+  p.grad = window(memory.grads).view(p.local);
+  p.own_grad = own(window(memory.grads));
 }
 
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {

@@ -103,11 +103,46 @@ std::vector<Region> regions(const ParamSpec& spec, const MeshShape& mesh, const 
   return out;
 }
 
-bool is_owner(const ParamSpec& spec, const MeshShape&, const MeshCoord& coord) {
-  if (!spec.stages.empty() && coord.pp != spec.stages.front()) return false;
-  if (spec.stages.empty() && coord.pp != 0) return false;
+std::vector<Region> clip(const std::vector<Region>& regions, ElementRange range) {
+  std::vector<Region> out;
+  for (const Region& r : regions) {
+    const int64_t columns = r.extent[0] == 0 ? 1 : r.extent.elements() / r.extent[0];
+    const int64_t begin = std::max(range.begin - r.local_begin, int64_t{0});
+    const int64_t end = std::min(range.end - r.local_begin, r.extent.elements());
+    if (begin >= end) continue;
+    // Elements [from, to) of the region, all in one row or full rows.
+    const auto add = [&](int64_t from, int64_t to) {
+      if (from >= to) return;
+      Region piece = r;
+      piece.local_begin += from;
+      piece.offset[0] += from / columns;
+      piece.extent[0] = std::max((to - from) / columns, int64_t{1});
+      if ((to - from) % columns != 0) {
+        WEFT_CHECK(r.extent.rank() == 2, "{}: a row of a rank-{} tensor is cut", r.tensor,
+                   r.extent.rank());
+        piece.offset[1] += from % columns;
+        piece.extent[1] = to - from;
+      }
+      out.push_back(std::move(piece));
+    };
+    const int64_t first_row_end = (begin + columns - 1) / columns * columns;
+    const int64_t last_row_begin = end / columns * columns;
+    if (begin % columns != 0 && first_row_end > end) {
+      add(begin, end);
+      continue;
+    }
+    add(begin, first_row_end);
+    add(first_row_end, last_row_begin);
+    add(std::max(first_row_end, last_row_begin), end);
+  }
+  return out;
+}
+
+bool is_owner(const ParamSpec& spec, const MeshCoord& coord, AxisSet axes) {
+  const int speaker = spec.stages.empty() ? 0 : spec.stages.front();
+  if (axes.contains(Axis::pp) && coord.pp != speaker) return false;
   for (const Axis axis : {Axis::dp, Axis::cp, Axis::tp}) {
-    if (!is_split(spec, axis) && coord.index(axis) != 0) return false;
+    if (axes.contains(axis) && !is_split(spec, axis) && coord.index(axis) != 0) return false;
   }
   return true;
 }

@@ -59,8 +59,8 @@ struct ParamSpec {
 };
 
 // A rectangle of a logical tensor that a rank holds, and where its memory lies: `extent.elements()`
-// contiguous elements from `local_begin` on in the local parameter when the rectangle spans full
-// local rows, which every rectangle here does.
+// contiguous elements from `local_begin` on in the local parameter, because the rectangle spans
+// full local rows or lies within one.
 struct Region {
   std::string tensor;    // logical name
   Shape tensor_shape;    // its global shape
@@ -75,9 +75,24 @@ Shape local_shape(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord&
 // Covers the local parameter exactly; empty when the rank's stage does not hold it.
 std::vector<Region> regions(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord& coord);
 
-// Whether the rank at `coord` speaks for its regions: among the replicas of an element exactly one
-// rank does (index 0 on every replicating axis, the first stage that holds it).
-bool is_owner(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord& coord);
+// Elements [begin, end) of a local tensor.
+struct ElementRange {
+  int64_t begin = 0, end = 0;
+
+  int64_t size() const { return end - begin; }
+  bool operator==(const ElementRange&) const = default;
+};
+
+// The rectangles of `regions` within elements `range` of the local parameter: of each region at
+// most a part of a row, full rows, and a part of a row, in the order of memory. `local_begin` still
+// counts from the parameter's first element.
+std::vector<Region> clip(const std::vector<Region>& regions, ElementRange range);
+
+// Whether the rank at `coord` speaks for its regions: among the ranks that differ on `axes` alone
+// and hold replicas of an element, exactly one does (index 0 on every replicating axis, the first
+// stage that holds it).
+bool is_owner(const ParamSpec& spec, const MeshCoord& coord,
+              AxisSet axes = {Axis::dp, Axis::cp, Axis::tp, Axis::pp});
 
 // Whether the axis cuts the parameter.
 bool is_split(const ParamSpec& spec, Axis axis);

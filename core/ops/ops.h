@@ -192,7 +192,7 @@ class Ops {
 
   // partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
   // summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
-  static constexpr int64_t kNormBlock = 4096;
+  static constexpr int64_t kNormBlock = 1024;
   virtual void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) = 0;
   // norm (f64 [1]) = sqrt(sum of partials in index order); clip (f32 [1]) = min(1, max_norm /
   // (norm + 1e-6)), or 1 when max_norm is 0 (off).

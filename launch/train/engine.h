@@ -14,9 +14,11 @@
 #include "core/model/gpt.h"
 #include "data/batch.h"
 #include "launch/config/run_config.h"
+#include "launch/train/batch_report.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
 #include "parallel/data/gradient_reducer.h"
+#include "parallel/data/weight_gatherer.h"
 
 namespace weft {
 
@@ -67,7 +69,8 @@ class Engine {
   double evaluate(int64_t samples, const FillSample& fill);
 
   // Runs the forward and backward pass of a batch without update and leaves the summed gradients in
-  // parameters() until the next step: for comparing layouts. Returns the mean loss.
+  // what this rank owns of parameters() until the next step: for comparing layouts. Returns the
+  // mean loss.
   double gradients(int64_t first_sample, const FillSample& fill);
   void clear_gradients();
 
@@ -89,6 +92,10 @@ class Engine {
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over_ranks(const Tensor& values);
   double read(const Tensor& scalar);
+  int64_t loss_slot(int64_t micro_batch) const;
+  double total_loss();
+  double mean_loss(int64_t samples);
+  double evaluate_round(int64_t first, int64_t count, const FillSample& fill);
 
   RunConfig config_;
   RankResources rank_;
@@ -100,10 +107,11 @@ class Engine {
   GradientNorm norm_;
   std::unique_ptr<Memory> memory_;
   std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<WeightGatherer> gatherer_;  // null when every rank updates all it holds
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
   Tensor tokens_, targets_;  // [B,T] i32
-  Tensor control_;           // f64 [2]: sum of token losses, number of ranks that want to stop
+  BatchReport report_;
   std::vector<int32_t> host_tokens_, host_targets_;
 };
 

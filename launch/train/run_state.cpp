@@ -11,11 +11,19 @@ constexpr int kSchema = 1;
 
 Box box_of(const Region& region) { return {region.offset, region.extent}; }
 
-// A window on the part of a local tensor that `region` describes.
-Tensor window(const Tensor& local, const Region& region) {
-  const int64_t count = region.extent.elements();
-  return local.view({local.elements()}).slice(region.local_begin, region.local_begin + count);
-}
+// Elements of a parameter, flat, from local element `begin` on.
+struct Elements {
+  Tensor values;
+  int64_t begin = 0;
+
+  // A window on what `region` describes.
+  Tensor window(const Region& region) const {
+    const int64_t at = region.local_begin - begin;
+    return values.slice(at, at + region.extent.elements());
+  }
+};
+
+Elements whole_value(const Parameter& p) { return {p.value.view({p.local.elements()})}; }
 
 void require_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
                     DType dtype) {
@@ -32,8 +40,9 @@ void require_tensor(const CheckpointReader& reader, const Region& region, const 
 }
 
 void load_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
-                 const Tensor& local, Device& device, Stream& stream, std::vector<char>& staging) {
-  const Tensor target = window(local, region);
+                 const Elements& local, Device& device, Stream& stream,
+                 std::vector<char>& staging) {
+  const Tensor target = local.window(region);
   staging.resize(target.bytes());
   reader.read(region.tensor, kind, box_of(region), staging.data());
   device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);
@@ -105,14 +114,15 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer) {
   std::vector<Shard> shards;
   for (const auto& p : parameters) {
-    if (!is_owner(p->spec, parameters.mesh(), parameters.coord())) continue;
+    if (!is_owner(p->spec, parameters.coord(), {Axis::tp, Axis::pp})) continue;
     const AdamW::State& state = optimizer.state(p->index);
-    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
-      const auto add = [&](const char* kind, const Tensor& local) {
-        const Tensor t = window(local, r);
+    const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
+    for (const Region& r : clip(held, parameters.share(*p))) {
+      const auto add = [&](const char* kind, const Tensor& own) {
+        const Tensor t = Elements{own, p->own.begin}.window(r);
         shards.push_back({r.tensor, kind, r.tensor_shape, t.dtype(), box_of(r), t.raw()});
       };
-      add("weight", p->value);
+      add("weight", p->own_value);
       add("exp_avg", state.exp_avg);
       add("exp_avg_sq", state.exp_avg_sq);
     }
@@ -137,12 +147,18 @@ void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
   require_model(reader, parameters, optimizer != nullptr);
   std::vector<char> staging;
   for (const auto& p : parameters) {
-    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
-      load_tensor(reader, r, "weight", p->value, device, stream, staging);
-      if (optimizer == nullptr) continue;
-      const AdamW::State& state = optimizer->state(p->index);
-      load_tensor(reader, r, "exp_avg", state.exp_avg, device, stream, staging);
-      load_tensor(reader, r, "exp_avg_sq", state.exp_avg_sq, device, stream, staging);
+    const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
+    for (const Region& r : held) {
+      load_tensor(reader, r, "weight", whole_value(*p), device, stream, staging);
+    }
+    if (optimizer == nullptr) continue;
+    const AdamW::State& state = optimizer->state(p->index);
+    for (const Region& r : clip(held, p->own)) {
+      const auto load = [&](const char* kind, const Tensor& own) {
+        load_tensor(reader, r, kind, {own, p->own.begin}, device, stream, staging);
+      };
+      load("exp_avg", state.exp_avg);
+      load("exp_avg_sq", state.exp_avg_sq);
     }
   }
 }

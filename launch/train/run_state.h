@@ -35,8 +35,8 @@ std::string to_json(const RunState& state);
 // Inverse; throws Error{input} naming `path` when a key is missing or of another type.
 RunState parse_run_state(const std::string& json, const std::string& path);
 
-// This rank's part of weights and optimizer state, as windows on their memory. Owners only: over
-// all ranks each element occurs once.
+// This rank's part of weights and optimizer state, as windows on their memory: its share among the
+// ranks that hold the same. Over all ranks each element occurs once.
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
 
 // Throws Error{input} unless the checkpoint has exactly the weights of the model, in its shapes,

@@ -24,14 +24,24 @@ struct RankTrace {
   int64_t calls = 0;
 };
 
-// The pieces of `tensor_of(parameter)` for each parameter of the set.
-template <typename TensorOf>
-std::vector<Piece> pieces(ParameterSet& set, const TensorOf& tensor_of) {
+// Elements `range` of a parameter or of something like it, and whether the ranks of the gradient
+// group hold the same.
+struct Held {
+  Tensor elements;
+  ElementRange range;
+  bool replicated;
+};
+
+// The pieces of `held_of(parameter)` for each parameter of the set.
+template <typename HeldOf>
+std::vector<Piece> pieces(ParameterSet& set, const HeldOf& held_of) {
   std::vector<Piece> all;
   for (const auto& p : set) {
-    const bool owner = is_owner(p->spec, set.mesh(), set.coord());
-    for (const Region& r : regions(p->spec, set.mesh(), set.coord())) {
-      const float* data = tensor_of(*p).template data<float>() + r.local_begin;
+    const Held held = held_of(*p);
+    const AxisSet replicating = held.replicated ? AxisSet{Axis::dp, Axis::cp} : AxisSet{};
+    const bool owner = is_owner(p->spec, set.coord(), replicating | AxisSet{Axis::tp, Axis::pp});
+    for (const Region& r : clip(regions(p->spec, set.mesh(), set.coord()), held.range)) {
+      const float* data = held.elements.template data<float>() + r.local_begin - held.range.begin;
       all.push_back({r, owner, Values(data, data + r.extent.elements())});
     }
   }
@@ -58,10 +68,13 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                  .ops = *ops,
                  .tensor_side = tensor_side.get()},
                 [](const std::vector<SegmentBytes>&) {});
-  const auto value = [](const Parameter& p) { return p.value; };
-  const auto grad = [](const Parameter& p) { return p.grad; };
+  const bool sharded = config.mesh.zero > 0;
+  const auto value = [](const Parameter& p) {
+    return Held{p.value, {0, p.local.elements()}, true};
+  };
+  const auto grad = [&](const Parameter& p) { return Held{p.own_grad, p.own, !sharded}; };
   const auto exp_avg = [&](const Parameter& p) {
-    return engine.optimizer().state(p.index).exp_avg;
+    return Held{engine.optimizer().state(p.index).exp_avg, p.own, !sharded};
   };
   trace.initial = pieces(engine.parameters(), value);
   trace.losses.push_back(engine.gradients(0, fill));
@@ -124,13 +137,15 @@ LogicalTensors assemble(const std::vector<RankTrace>& ranks, std::vector<Piece> 
 }  // namespace
 
 std::string to_string(const Layout& layout) {
-  return fmt::format("dp {} tp {} micro-batch {}", layout.dp, layout.tp, layout.micro_batch_size);
+  return fmt::format("dp {} tp {} micro-batch {} zero {}", layout.dp, layout.tp,
+                     layout.micro_batch_size, layout.zero);
 }
 
 LayoutTrace run_layout(RunConfig config, const Layout& layout, int64_t steps,
                        const FillSample& fill, const Fault& fault, int64_t* calls) {
   config.mesh.dp = layout.dp;
   config.mesh.tp = layout.tp;
+  config.mesh.zero = layout.zero;
   config.train.micro_batch_size = layout.micro_batch_size;
   std::vector<RankTrace> ranks(static_cast<size_t>(layout.ranks()));
   run_local_ranks(layout.ranks(), [&](Bootstrap& bootstrap) {

@@ -16,11 +16,12 @@ struct Layout {
   int dp = 1;
   int tp = 1;
   int64_t micro_batch_size = 1;
+  int64_t zero = 0;
 
   int ranks() const { return dp * tp; }
   bool operator==(const Layout&) const = default;
 };
-std::string to_string(const Layout& layout);  // "dp 2 tp 4 micro-batch 3"
+std::string to_string(const Layout& layout);  // "dp 2 tp 4 micro-batch 3 zero 1"
 
 using Values = std::vector<float>;
 using LogicalTensors = std::map<std::string, Values>;  // row-major, by logical name

@@ -14,6 +14,7 @@ namespace weft {
 namespace {
 
 constexpr int64_t kLayers = 2, kHeadDim = 8, kTokens = 16, kVocab = 61;
+constexpr int64_t kZeroStages = 1;
 constexpr double kUnit = 0x1p-24;  // rounding unit of f32
 
 // Keeps whatever is closest to its bound.
@@ -67,6 +68,7 @@ std::string scale_name(const std::string& name) {
 bool is_legal(RunConfig config, const Layout& layout) {
   config.mesh.dp = layout.dp;
   config.mesh.tp = layout.tp;
+  config.mesh.zero = layout.zero;
   config.train.micro_batch_size = layout.micro_batch_size;
   return cross_check(config, std::nullopt).empty();
 }
@@ -104,9 +106,11 @@ std::vector<Layout> legal_layouts(const RunConfig& config, int max_ranks) {
       const int dp = ranks / tp;
       const int64_t per_rank = config.train.batch_size / dp;
       for (int64_t micro = per_rank; micro >= 1; micro /= 2) {
-        const Layout layout{dp, tp, micro};
-        const bool divides = micro * dp > 0 && config.train.batch_size % (micro * dp) == 0;
-        if (divides && is_legal(config, layout)) all.push_back(layout);
+        for (int64_t zero = 0; zero <= (dp > 1 ? kZeroStages : 0); ++zero) {
+          const Layout layout{dp, tp, micro, zero};
+          const bool divides = micro * dp > 0 && config.train.batch_size % (micro * dp) == 0;
+          if (divides && is_legal(config, layout)) all.push_back(layout);
+        }
       }
     }
   }

@@ -1,53 +1,55 @@
 #include "parallel/data/gradient_reducer.h"
 
-#include <algorithm>
-
 namespace weft {
-namespace {
-
-// From the first byte of `first` to the last of `last`.
-Tensor span(const Tensor& first, const Tensor& last) {
-  const char* begin = static_cast<const char*>(first.raw());
-  const char* end = static_cast<const char*>(last.raw()) + last.bytes();
-  const auto bytes = static_cast<size_t>(end - begin);
-  return Tensor(first.raw(), {static_cast<int64_t>(bytes / size_of(first.dtype()))}, first.dtype());
-}
-
-}  // namespace
 
 GradientReducer::GradientReducer(ParameterSet& parameters, Mesh& mesh, Device& device,
-                                 Stream& communication, int64_t bucket_bytes)
-    : mesh_(mesh),
+                                 Stream& communication, Ops& ops)
+    : parameters_(parameters),
+      mesh_(mesh),
       communication_(communication),
+      ops_(ops),
       done_(device.make_event()),
-      bucket_of_(parameters.size()) {
-  size_t last = parameters.size();
-  for (size_t i = parameters.size(); i-- > 0;) {
-    bucket_of_[i] = buckets_.size();
-    const Tensor range = span(parameters[i].grad, parameters[last - 1].grad);
-    if (static_cast<int64_t>(range.bytes()) < bucket_bytes && i > 0) continue;
-    const int count = static_cast<int>(last - i);
-    buckets_.push_back({range, count, count, device.make_event()});
-    last = i;
+      buckets_(parameters.layout().buckets().size()),
+      awaited_(parameters.size()) {
+  for (Bucket& b : buckets_) b.ready = device.make_event();
+}
+
+void GradientReducer::begin(int64_t micro_batches) {
+  for (size_t i = 0; i < awaited_.size(); ++i) {
+    awaited_[i] = micro_batches;
+    ++buckets_[parameters_.layout().bucket_of(i)].pending;
   }
 }
 
 void GradientReducer::gradient_ready(Parameter& parameter, Stream& stream) {
+  int64_t& awaited = awaited_[parameter.index];
+  WEFT_CHECK(awaited > 0, "gradient of {} became ready once too often", parameter.spec.name);
+  if (--awaited > 0) return;
   if (mesh_.shape().tp > 1 && reduce_axes(parameter.spec).contains(Axis::tp)) {
     mesh_.axis(Axis::tp).all_reduce(parameter.grad, ReduceOp::sum, stream);
   }
-  Bucket& bucket = buckets_[bucket_of_[parameter.index]];
-  WEFT_CHECK(bucket.pending > 0, "gradient of {} became ready twice", parameter.spec.name);
-  if (--bucket.pending > 0) return;
-  stream.record(*bucket.ready);
-  communication_.wait(*bucket.ready);
-  mesh_.gradient().all_reduce(bucket.range, ReduceOp::sum, communication_);
+  const size_t bucket = parameters_.layout().bucket_of(parameter.index);
+  if (--buckets_[bucket].pending == 0) reduce(bucket, stream);
+}
+
+void GradientReducer::reduce(size_t bucket, Stream& stream) {
+  stream.record(*buckets_[bucket].ready);
+  communication_.wait(*buckets_[bucket].ready);
+  const ParameterSet::BucketMemory& memory = parameters_.bucket(bucket);
+  if (parameters_.sharding().zero == 0) {
+    mesh_.gradient().all_reduce(memory.grads, ReduceOp::sum, communication_);
+    return;
+  }
+  mesh_.gradient().reduce_scatter(memory.grads, memory.own_grads, communication_);
+  const int64_t begin = mesh_.gradient().rank() * memory.own_grads.elements();
+  const int64_t end = begin + memory.own_grads.elements();
+  ops_.fill(memory.grads.slice(0, begin), 0, communication_);
+  ops_.fill(memory.grads.slice(end, memory.grads.elements()), 0, communication_);
 }
 
 void GradientReducer::finish(Stream& stream) {
-  for (Bucket& b : buckets_) {
+  for (const Bucket& b : buckets_) {
     WEFT_CHECK(b.pending == 0, "{} gradients never became ready", b.pending);
-    b.pending = b.parameters;
   }
   communication_.record(*done_);
   stream.wait(*done_);

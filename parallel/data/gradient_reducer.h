@@ -1,10 +1,11 @@
-// GradientReducer: sums gradients over the data-parallel group in buckets, while backward still
-// runs.
+// GradientReducer: sums gradients over the gradient group (dp and cp) in buckets, while backward
+// still runs.
 //
-// Gradients lie in memory in forward order and become ready in reverse, so a bucket is a contiguous
-// run of the gradient arena that fills from its end. As soon as its last gradient is ready the sum
-// starts on the communication stream, behind an event of the compute stream. A gradient of which
-// every tensor-parallel rank has a part is summed over them first, on the compute stream.
+// Gradients become ready in reverse order of memory. As soon as the last gradient of a bucket has
+// been added to in the last micro-batch, the sum of the bucket starts on the communication stream,
+// behind an event of the compute stream: an all-reduce, or with ZeRO a reduce-scatter, which leaves
+// each rank the sum of its own share. A gradient of which every tensor-parallel rank has a part is
+// summed over them first, on the compute stream.
 #pragma once
 
 #include <memory>
@@ -12,36 +13,39 @@
 
 #include "core/dist/mesh.h"
 #include "core/dist/parameter.h"
+#include "core/ops/ops.h"
 
 namespace weft {
 
 class GradientReducer final : public GradientListener {
  public:
-  // `bucket_bytes` is the least size of a bucket (the last may be smaller). Everything is borrowed.
-  // Call after the set was allocated.
+  // Everything is borrowed. Call after the set was allocated.
   GradientReducer(ParameterSet& parameters, Mesh& mesh, Device& device, Stream& communication,
-                  int64_t bucket_bytes);
+                  Ops& ops);
 
+  // Before the first backward of a step, in which every gradient becomes ready `micro_batches`
+  // times.
+  void begin(int64_t micro_batches);
   void gradient_ready(Parameter& parameter, Stream& stream) override;
-  // Makes `stream` wait for all sums; a WEFT_CHECK fails if a gradient never became ready.
-  // Afterwards the reducer is as new.
+  // Makes `stream` wait for all sums; a WEFT_CHECK fails if a gradient is missing. Afterwards what
+  // this rank owns of each gradient is the sum, and what it does not own is zero.
   void finish(Stream& stream);
-
-  size_t buckets() const { return buckets_.size(); }
 
  private:
   struct Bucket {
-    Tensor range;
-    int parameters = 0;  // that lie in it
-    int pending = 0;     // of these, not ready yet
+    int64_t pending = 0;  // parameters whose gradient is not complete
     std::unique_ptr<Event> ready;
   };
 
+  void reduce(size_t bucket, Stream& stream);
+
+  ParameterSet& parameters_;
   Mesh& mesh_;
   Stream& communication_;
+  Ops& ops_;
   std::unique_ptr<Event> done_;
-  std::vector<Bucket> buckets_;    // in the order of readiness
-  std::vector<size_t> bucket_of_;  // by parameter index
+  std::vector<Bucket> buckets_;   // of the set's layout
+  std::vector<int64_t> awaited_;  // by parameter: micro-batches whose gradient is not added yet
 };
 
 }  // namespace weft

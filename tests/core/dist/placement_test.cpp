@@ -13,7 +13,7 @@ std::map<std::string, std::vector<int>> coverage(const ParamSpec& spec, const Me
   std::map<std::string, std::vector<int>> counts;
   for (int rank = 0; rank < mesh.world(); ++rank) {
     const MeshCoord coord = coord_of(rank, mesh);
-    if (!is_owner(spec, mesh, coord)) continue;
+    if (!is_owner(spec, coord)) continue;
     for (const Region& r : regions(spec, mesh, coord)) {
       std::vector<int>& held = counts[r.tensor];
       held.resize(static_cast<size_t>(r.tensor_shape.elements()));
@@ -93,6 +93,52 @@ TEST(Placement, OwnersCoverEachElementOnce) {
     expect_each_element_once(norm, mesh, 7);
     EXPECT_TRUE(reduce_axes(norm).contains(Axis::tp));
     EXPECT_FALSE(reduce_axes(columns).contains(Axis::tp));
+  }
+}
+
+// The elements of a local tensor that a list of rectangles covers, in order, by tensor and global
+// index.
+std::vector<std::pair<std::string, int64_t>> elements_of(const std::vector<Region>& list) {
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (const Region& r : list) {
+    const bool matrix = r.extent.rank() == 2;
+    for (int64_t i = 0; i < r.extent.elements(); ++i) {
+      const int64_t columns = matrix ? r.extent[1] : 1;
+      const int64_t row = r.offset[0] + i / columns;
+      all.emplace_back(r.tensor,
+                       matrix ? row * r.tensor_shape[1] + r.offset[1] + i % columns : row);
+    }
+  }
+  return all;
+}
+
+TEST(Clip, CoversAnyRangeInOrder) {
+  const MeshShape mesh{.tp = 2};
+  const ParamSpec columns{.name = "proj",
+                          .shape = {5, 14},
+                          .init = {},
+                          .decay = true,
+                          .place = {.splits = {{Axis::tp, 1, {}, 1}}, .grad_partial = {}},
+                          .stages = {},
+                          .parts = {}};
+  const ParamSpec vector{.name = "bias", .shape = {36}, .init = {}, .place = {}};
+  for (const ParamSpec& spec : {qkv(4, 2, 3), columns, vector}) {
+    const std::vector<Region> held = regions(spec, mesh, coord_of(1, mesh));
+    const auto all = elements_of(held);
+    for (size_t begin = 0; begin <= all.size(); ++begin) {
+      for (size_t end = begin; end <= all.size(); ++end) {
+        const std::vector<Region> clipped =
+            clip(held, {static_cast<int64_t>(begin), static_cast<int64_t>(end)});
+        const std::vector<std::pair<std::string, int64_t>> expected(
+            all.begin() + static_cast<ptrdiff_t>(begin), all.begin() + static_cast<ptrdiff_t>(end));
+        ASSERT_EQ(elements_of(clipped), expected) << spec.name << " " << begin << " " << end;
+        auto at = static_cast<int64_t>(begin);
+        for (const Region& r : clipped) {
+          ASSERT_EQ(r.local_begin, at);
+          at += r.extent.elements();
+        }
+      }
+    }
   }
 }
 

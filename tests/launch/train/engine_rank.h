@@ -16,6 +16,7 @@
 #include "core/base/philox.h"
 #include "core/dist/mesh.h"
 #include "launch/train/engine.h"
+#include "launch/train/run_state.h"
 #include "optim/schedule.h"
 #include "parallel/comm/bootstrap.h"
 
@@ -110,6 +111,11 @@ class EngineRank {
   StepResult step(int64_t update) {
     const double lr = learning_rate(config_.schedule, update, config_.train.steps);
     return engine_.step(update, lr, (update - 1) * config_.train.batch_size, fill_, false);
+  }
+  // Weights and optimizer state from a checkpoint.
+  void load(const std::string& path) {
+    load_parameters(CheckpointReader::open(path), engine_.parameters(), &engine_.optimizer(),
+                    *device_, *compute_);
   }
   double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
   // Of the first batch; leaves the engine as it was, the gradients apart.

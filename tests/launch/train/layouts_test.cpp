@@ -24,7 +24,8 @@ constexpr Bounds kBounds{
     .gradient = kBound, .moment = kAny, .update = kAny, .rounding = kAny, .loss = kBound};
 
 constexpr Layout kWhole{.dp = 1, .tp = 1, .micro_batch_size = 12};
-constexpr Layout kOthers[] = {{1, 1, 4}, {2, 1, 3}, {4, 1, 3}, {1, 2, 12}, {1, 4, 3}, {2, 2, 6}};
+constexpr Layout kOthers[] = {{1, 1, 4}, {2, 1, 3},    {4, 1, 3},    {1, 2, 12},  {1, 4, 3},
+                              {2, 2, 6}, {2, 1, 3, 1}, {3, 1, 2, 1}, {2, 2, 3, 1}};
 
 class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {};
 
@@ -47,6 +48,7 @@ TEST_P(Layouts, EvaluateAlike) {
   const auto evaluate = [](RunConfig config, const Layout& layout) {
     config.train.micro_batch_size = layout.micro_batch_size;
     config.mesh.tp = layout.tp;
+    config.mesh.zero = layout.zero;
     double loss = 0;
     run_local_ranks(layout.ranks(), [&](Bootstrap& bootstrap) {
       EngineRank rank(config, bootstrap);

@@ -10,6 +10,7 @@ namespace {
 
 struct Ranks {
   int all, tensor_parallel;
+  int64_t zero = 0;
 };
 
 class SteadyStep : public ::testing::TestWithParam<Ranks> {};
@@ -18,6 +19,7 @@ TEST_P(SteadyStep, AllocatesNothing) {
   RunConfig config = char_run_with_everything();
   config.train.micro_batch_size = 3;
   config.mesh.tp = GetParam().tensor_parallel;
+  config.mesh.zero = GetParam().zero;
   int64_t taken = -1;
   EXPECT_GT(testing::allocations(), 0);  // they are counted
   run_local_ranks(GetParam().all, [&](Bootstrap& bootstrap) {
@@ -37,9 +39,10 @@ TEST_P(SteadyStep, AllocatesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
-                         ::testing::Values(Ranks{1, 1}, Ranks{2, 1}, Ranks{2, 2}),
+                         ::testing::Values(Ranks{1, 1}, Ranks{2, 1}, Ranks{2, 2}, Ranks{2, 1, 1}),
                          [](const auto& test) {
-                           return fmt::format("{}Tp{}", test.param.all, test.param.tensor_parallel);
+                           return fmt::format("{}Tp{}Zero{}", test.param.all,
+                                              test.param.tensor_parallel, test.param.zero);
                          });
 
 }  // namespace

@@ -44,14 +44,15 @@ TEST_P(Verify, NoticesEveryCollectiveThatIsLeftOut) {
   const RunConfig config = GetParam()();
   const FillSample fill = random_tokens(*config.model.vocab_size);
   const LayoutTrace reference = run_layout(config, {1, 1, config.train.batch_size}, kSteps, fill);
-  const Layout layout{2, 2, 2};
-  int64_t calls = 0;
-  run_layout(config, layout, kSteps, fill, {}, &calls);
-  ASSERT_GT(calls, 50);
-  for (int64_t drop = 0; drop < calls; ++drop) {
-    const LayoutTrace broken = run_layout(config, layout, kSteps, fill, {.drop = drop});
-    EXPECT_FALSE(compare(layout, broken, reference, bounds_of(config, kSteps)).ok)
-        << "collective " << drop << " of " << calls;
+  for (const Layout& layout : {Layout{2, 2, 2}, Layout{2, 2, 2, 1}}) {
+    int64_t calls = 0;
+    run_layout(config, layout, kSteps, fill, {}, &calls);
+    ASSERT_GT(calls, 50);
+    for (int64_t drop = 0; drop < calls; ++drop) {
+      const LayoutTrace broken = run_layout(config, layout, kSteps, fill, {.drop = drop});
+      EXPECT_FALSE(compare(layout, broken, reference, bounds_of(config, kSteps)).ok)
+          << to_string(layout) << ": collective " << drop << " of " << calls;
+    }
   }
 }
 

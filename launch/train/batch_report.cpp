@@ -1,0 +1,29 @@
+#include "launch/train/batch_report.h"
+
+#include <algorithm>
+
+namespace weft {
+
+void BatchReport::allocate(Arena& arena, int64_t slots) {
+  values_ = arena.allocate({slots + 1}, DType::f64);
+  host_.resize(static_cast<size_t>(slots + 1));
+}
+
+void BatchReport::reset(bool stop) {
+  std::fill(host_.begin(), host_.end(), 0.0);
+  host_.back() = stop ? 1.0 : 0.0;
+  device_.copy_to_device(values_.raw(), host_.data(), values_.bytes(), stream_);
+}
+
+void BatchReport::read() {
+  device_.copy_to_host(host_.data(), values_.raw(), values_.bytes(), stream_);
+  stream_.synchronize();
+}
+
+double BatchReport::total_loss() const {
+  double sum = 0;
+  for (size_t i = 0; i + 1 < host_.size(); ++i) sum += host_[i];
+  return sum;
+}
+
+}  // namespace weft

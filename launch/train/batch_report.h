@@ -1,0 +1,43 @@
+// BatchReport: what all ranks agree on after a batch, in one small all-reduce: the loss of every
+// micro-batch, each in a slot that one rank owns, and how many ranks want to stop.
+//
+// Adding the zeros of other ranks to a slot is exact and the slots are added in index order, so the
+// loss does not depend on which rank computed which micro-batch, to the last bit.
+#pragma once
+
+#include <vector>
+
+#include "core/device/device.h"
+#include "core/ops/ops.h"
+#include "core/tensor/arena.h"
+
+namespace weft {
+
+class BatchReport {
+ public:
+  BatchReport(Device& device, Stream& stream) : device_(device), stream_(stream) {}
+
+  // Lays out `slots` losses in `arena`.
+  void allocate(Arena& arena, int64_t slots);
+  // All losses 0; `stop` is this rank's wish.
+  void reset(bool stop);
+  // f64 [1]: the sum of token losses of a micro-batch is added to it.
+  Tensor loss(int64_t slot) const { return values_.slice(slot, slot + 1); }
+  // f64, to be summed over the ranks.
+  const Tensor& values() const { return values_; }
+  // Copies values() to the host.
+  void read();
+
+  // As read last.
+  double total_loss() const;
+  bool stop() const { return host_.back() > 0; }
+  int64_t slots() const { return values_.elements() - 1; }
+
+ private:
+  Device& device_;
+  Stream& stream_;
+  Tensor values_;  // losses, then the number of ranks that want to stop
+  std::vector<double> host_;
+};
+
+}  // namespace weft

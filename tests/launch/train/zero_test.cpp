@@ -1,0 +1,172 @@
+// ZeRO: the same bits as without it, in less memory, and checkpoints that any stage reads.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "core/checkpoint/checkpoint.h"
+#include "launch/train/run_state.h"
+#include "launch/verify/layout_run.h"
+#include "tests/launch/train/engine_rank.h"
+
+namespace weft {
+namespace {
+
+constexpr int64_t kSteps = 3;
+
+// Three heads and an odd vocabulary: no size divides by the number of ranks.
+RunConfig odd_run() {
+  RunConfig run = char_run_with_everything();
+  run.model.vocab_size = 61;
+  run.model.heads = 3;
+  run.model.width = 36;
+  run.model.context_length = 16;
+  run.model.tied_head = true;
+  run.train.batch_size = 12;
+  return run;
+}
+
+RunConfig odd_untied_run() {
+  RunConfig run = odd_run();
+  run.model.tied_head = false;
+  run.model.bias = false;
+  return run;
+}
+
+LayoutTrace train(const RunConfig& config, const Layout& layout) {
+  const MadeUpText text(*config.model.vocab_size);
+  return run_layout(config, layout, kSteps,
+                    [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
+                      text.fill(sample, inputs, targets);
+                    });
+}
+
+class Zero : public ::testing::TestWithParam<RunConfig (*)()> {};
+
+TEST_P(Zero, LeavesEveryBitAsItIs) {
+  for (const Layout& plain : {Layout{2, 1, 3}, Layout{3, 1, 4}, Layout{4, 1, 3}, Layout{2, 3, 6}}) {
+    const LayoutTrace without = train(GetParam()(), plain);
+    for (int64_t zero = 1; zero <= 1; ++zero) {
+      Layout layout = plain;
+      layout.zero = zero;
+      const LayoutTrace with = train(GetParam()(), layout);
+      EXPECT_EQ(with.disagreements, std::vector<std::string>{}) << to_string(layout);
+      EXPECT_EQ(with.losses, without.losses) << to_string(layout);
+      EXPECT_EQ(with.grad_norms, without.grad_norms) << to_string(layout);
+      EXPECT_EQ(with.gradients, without.gradients) << to_string(layout);
+      EXPECT_EQ(with.trained, without.trained) << to_string(layout);
+      EXPECT_EQ(with.exp_avg, without.exp_avg) << to_string(layout);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpt, Zero, ::testing::Values(&odd_run, &odd_untied_run),
+                         [](const auto& test) {
+                           return test.param == &odd_run ? "OddTied" : "OddUntied";
+                         });
+
+std::map<std::string, size_t> memory_of(RunConfig config, int ranks, int64_t zero) {
+  config.mesh.zero = zero;
+  std::map<std::string, size_t> bytes;
+  run_local_ranks(ranks, [&](Bootstrap& bootstrap) {
+    EngineRank rank(config, bootstrap);
+    if (bootstrap.rank() != 0) return;
+    for (const SegmentBytes& s : rank.engine().memory()) bytes[s.name] = s.bytes;
+  });
+  return bytes;
+}
+
+// ZeRO's formulas (arXiv 1910.02054, figure 1) for f32: of 4 bytes of weight, 4 of gradient and 8
+// of moments per parameter, stage 1 divides the last by the number of ranks.
+TEST(ZeroMemory, ShrinksAsTheFormulasSay) {
+  constexpr int kRanks = 4;
+  const RunConfig config = char_run();
+  const auto parameters = static_cast<double>(parameter_count(config.model));
+  const auto plain = memory_of(config, kRanks, 0);
+  const auto sharded = memory_of(config, kRanks, 1);
+  // A little more than the formula: padding to blocks, and the slots of the gradient norm.
+  const auto expect_near = [&](size_t bytes, double formula) {
+    EXPECT_GE(static_cast<double>(bytes), formula);
+    EXPECT_LE(static_cast<double>(bytes), formula * 1.05);
+  };
+  expect_near(plain.at("optimizer"), 8 * parameters);
+  expect_near(sharded.at("optimizer"), 8 * parameters / kRanks);
+  EXPECT_EQ(sharded.at("weights"), plain.at("weights"));
+  EXPECT_EQ(sharded.at("gradients"), plain.at("gradients"));
+}
+
+// Every element of weights and moments, as the ranks of a layout hold them.
+using Shares = std::map<std::pair<std::string, std::string>, std::vector<float>>;
+
+class Checkpoint : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = ::testing::TempDir() + "weft_zero_" + std::to_string(getpid());
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  // Trains two steps and saves; returns the loss of the third.
+  double save(RunConfig config, int ranks, std::vector<int64_t>* bytes_written = nullptr) {
+    double loss = 0;
+    run_local_ranks(ranks, [&](Bootstrap& bootstrap) {
+      EngineRank rank(config, bootstrap);
+      rank.step(1);
+      rank.step(2);
+      const std::vector<Shard> shards =
+          shards_of(rank.engine().parameters(), rank.engine().optimizer());
+      save_checkpoint({.directory = directory_, .step = 2, .shards = shards}, bootstrap);
+      if (bytes_written != nullptr) {
+        int64_t bytes = 0;
+        for (const Shard& s : shards) bytes += s.box.extent.elements() * int64_t{4};
+        (*bytes_written)[static_cast<size_t>(bootstrap.rank())] = bytes;
+      }
+      const StepResult result = rank.step(3);
+      if (bootstrap.rank() == 0) loss = result.loss;
+    });
+    return loss;
+  }
+
+  // Loads and returns the loss of the third step.
+  double load(RunConfig config, int ranks) {
+    double loss = 0;
+    run_local_ranks(ranks, [&](Bootstrap& bootstrap) {
+      EngineRank rank(config, bootstrap);
+      rank.load(directory_ + "/step_00000002");
+      const StepResult result = rank.step(3);
+      if (bootstrap.rank() == 0) loss = result.loss;
+    });
+    return loss;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(Checkpoint, OfAnyStageLoadsIntoAnyOther) {
+  for (int64_t from = 0; from <= 1; ++from) {
+    RunConfig saved = odd_run();
+    saved.mesh.zero = from;
+    const double loss = save(saved, 3);
+    for (int64_t to = 0; to <= 1; ++to) {
+      RunConfig loaded = odd_run();
+      loaded.mesh.zero = to;
+      EXPECT_EQ(load(loaded, 3), loss) << "ZeRO " << from << " to " << to;
+    }
+    std::filesystem::remove_all(directory_);
+  }
+}
+
+TEST_F(Checkpoint, IsWrittenByAllRanksAlike) {
+  constexpr int kRanks = 4;
+  std::vector<int64_t> bytes(kRanks);
+  save(char_run(), kRanks, &bytes);
+  const int64_t all = parameter_count(char_run().model) * int64_t{12};
+  for (const int64_t b : bytes) {
+    EXPECT_NEAR(static_cast<double>(b), static_cast<double>(all) / kRanks,
+                0.02 * static_cast<double>(all));
+  }
+}
+
+}  // namespace
+}  // namespace weft
