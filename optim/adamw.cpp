@@ -14,7 +14,7 @@ void AdamW::step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream
                  UpdateListener* listener) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
-    if (p.own.size() > 0) {
+    if (p.own.size() > 0 && !p.frozen) {
       ops.adamw({.weight = p.own_value,
                  .grad = p.own_grad,
                  .exp_avg = states_[i].exp_avg,

@@ -25,8 +25,8 @@ class AdamW {
 
   // Update number `update` (1 for the first) of what this rank owns of every parameter, from its
   // gradient times clip[0] (f32 [1] on the device). Owned gradients are zero afterwards. Weight
-  // decay applies to the parameters whose spec says so. Tells `listener` (may be null) each
-  // parameter.
+  // decay applies to the parameters whose spec says so. Frozen parameters are left
+  // alone, gradients too. Tells `listener` (may be null) each parameter.
   void step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream,
             UpdateListener* listener = nullptr);
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/base/fields.h"
 
@@ -13,6 +15,7 @@ struct AdamWConfig {
   double beta2 = 0.95;
   double eps = 1e-8;
   double weight_decay = 0.1;
+  std::vector<std::string> freeze;
 
   void fields(FieldList& list) {
     list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
@@ -25,6 +28,9 @@ struct AdamWConfig {
         "weight_decay", weight_decay, at_least(0.0), "",
         "Decoupled decay of weight matrices and embeddings, times the learning rate; biases and "
         "norms do not decay.");
+    list.key("freeze", freeze, TextRule::path,
+             "Tensors that are neither updated nor decayed, by patterns of names such as "
+             "h.*.attn.[qkv].* as shells have them.");
   }
 };
 

@@ -20,6 +20,7 @@ struct Parameter {
   size_t index;  // in its ParameterSet, in order of registration
   ParamSpec spec;
   Shape local;            // shape on this rank
+  bool frozen = false;    // the run leaves its value as it is
   int64_t first_row = 0;  // global row of local row 0, where dim 0 is one segment
   // First element in the flat order of all parameters, each padded to whole Ops::kNormBlocks; the
   // same for every dp and ZeRO stage.

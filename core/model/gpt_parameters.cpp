@@ -93,4 +93,18 @@ GptParameters::GptParameters(const GptConfig& config, const PlacementRule& rule,
       config.tied_head ? tokens : r.matrix("", {"lm_head.weight", {}, 1}, table, config.init_std);
 }
 
+std::vector<std::vector<std::string>> tensor_names(const GptConfig& config) {
+  GptConfig any_vocabulary = config;
+  any_vocabulary.vocab_size = config.vocab_size.value_or(1);
+  ParameterSet set({}, {});
+  const GptParameters registered(any_vocabulary, replicate(), set);
+  std::vector<std::vector<std::string>> names;
+  for (const auto& p : set) {
+    names.emplace_back();
+    for (const Part& part : p->spec.parts) names.back().push_back(part.name);
+    if (names.back().empty()) names.back().push_back(p->spec.name);
+  }
+  return names;
+}
+
 }  // namespace weft

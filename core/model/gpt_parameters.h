@@ -46,4 +46,8 @@ class GptParameters {
   Parameter* head = nullptr;  // == tokens when tied
 };
 
+// The logical tensors of each parameter of a GPT in forward order: one name, or several where
+// tensors are one matrix in memory (q, k and v).
+std::vector<std::vector<std::string>> tensor_names(const GptConfig& config);
+
 }  // namespace weft

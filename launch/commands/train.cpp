@@ -17,6 +17,7 @@ namespace {
 struct Arguments {
   TrainOptions train;
   std::string resume;
+  std::string init_from;
   int64_t stop_after = 0;
   int local_ranks = 0;
   std::string trace;
@@ -43,6 +44,17 @@ int on_launched_ranks(const Arguments& args) {
   }
 }
 
+void set_init_from(Arguments& args) {
+  if (!args.resume.empty() && args.resume != "auto") {
+    fail(ErrorKind::usage,
+         "--init-from begins a new run, --resume {} continues an old one; give one of them",
+         args.resume);
+  }
+  // A folder of this name is not the key's `auto`.
+  const std::string path = args.init_from == "auto" ? "./auto" : args.init_from;
+  args.train.sets.push_back(fmt::format("load.weights={}", path));
+}
+
 }  // namespace
 
 void add_train_command(CLI::App& root, int& exit_code) {
@@ -57,6 +69,10 @@ void add_train_command(CLI::App& root, int& exit_code) {
       ->type_name("STEP");
   app->add_option("--resume", args->resume,
                   "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
+  app->add_option("--init-from", args->init_from,
+                  "Begin with the weights of this checkpoint, fresh optimizer, step 0; sets "
+                  "load.weights")
+      ->type_name("PATH");
   app->add_option("--local-ranks", args->local_ranks,
                   "Run this many ranks as threads of one process")
       ->check(CLI::Range(1, 1024));
@@ -73,6 +89,7 @@ void add_train_command(CLI::App& root, int& exit_code) {
     if (!args->trace.empty()) args->train.trace = {.path = args->trace};
     if (!args->trace_steps.empty()) args->train.trace->steps = parse_trace_steps(args->trace_steps);
     if (!args->resume.empty()) args->train.resume = args->resume;
+    if (!args->init_from.empty()) set_init_from(*args);
     if (args->stop_after > 0) args->train.stop_after = args->stop_after;
     exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : on_launched_ranks(*args);
   });

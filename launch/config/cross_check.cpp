@@ -4,6 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
+
+#include "core/base/glob.h"
+#include "core/base/nearest.h"
+#include "core/model/gpt_parameters.h"
 
 namespace weft {
 
@@ -179,6 +184,54 @@ void check_data(const RunConfig& config, Violations& out) {
   }
 }
 
+// "h.0.ln_1.bias, h.0.ln_1.weight or ...": the tensors whose names are nearest to a pattern.
+std::string nearest_tensors(const std::string& pattern, std::vector<std::string> names) {
+  constexpr size_t kShown = 3;
+  constexpr size_t kLongest = 64;  // bounds the work
+  const std::string wanted = pattern.substr(0, kLongest);
+  std::vector<std::pair<size_t, std::string>> order;
+  for (std::string& name : names) order.emplace_back(edit_distance(wanted, name), std::move(name));
+  const size_t shown = std::min(kShown, order.size());
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end());
+  std::vector<std::string> best;
+  for (size_t i = 0; i < shown; ++i) best.push_back(order[i].second);
+  return fmt::format("{}", fmt::join(best, ", "));
+}
+
+void check_frozen(const RunConfig& config, Violations& out) {
+  if (config.optimizer.freeze.empty()) return;
+  const std::vector<std::vector<std::string>> parameters = tensor_names(config.model);
+  std::vector<std::string> names;
+  for (const auto& tensors : parameters) names.insert(names.end(), tensors.begin(), tensors.end());
+  for (const std::string& pattern : config.optimizer.freeze) {
+    const auto matched = [&](const std::string& name) { return matches_glob(pattern, name); };
+    if (std::any_of(names.begin(), names.end(), matched)) continue;
+    out.push_back({{"optimizer.freeze"},
+                   fmt::format("'{}' matches no tensor of the model; the nearest are {}", pattern,
+                               nearest_tensors(pattern, names))});
+  }
+  for (const auto& tensors : parameters) {
+    const auto frozen = std::count_if(tensors.begin(), tensors.end(), [&](const auto& name) {
+      return matches_any(config.optimizer.freeze, name);
+    });
+    if (frozen == 0 || frozen == std::ssize(tensors)) continue;
+    out.push_back({{"optimizer.freeze"},
+                   fmt::format("freezes only {} of {}, which are one matrix in memory; name all of "
+                               "them, as in h.*.attn.[qkv].*",
+                               frozen, fmt::join(tensors, ", "))});
+    break;  // the other layers are alike
+  }
+}
+
+void check_load(const LoadConfig& load, Violations& out) {
+  if (load.weights) return;
+  const char* without = "has no meaning without load.weights; name a checkpoint there";
+  if (load.vocabulary != LoadConfig::Vocabulary::exact) {
+    out.push_back({{"load.vocabulary", "load.weights"}, without});
+  }
+  if (!load.skip.empty()) out.push_back({{"load.skip", "load.weights"}, without});
+}
+
 }  // namespace
 
 Violations cross_check(const RunConfig& config, std::optional<int64_t> world_size) {
@@ -186,6 +239,8 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_model(config.model, violations);
   check_lengths(config, violations);
   check_schedule(config, violations);
+  check_frozen(config, violations);
+  check_load(config.load, violations);
   const std::optional<int64_t> data_ranks = check_mesh(config.mesh, world_size, violations);
   check_batch(config.train, data_ranks, violations);
   check_tensor_parallel(config, data_ranks, violations);

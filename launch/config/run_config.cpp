@@ -41,6 +41,18 @@ void CheckpointConfig::fields(FieldList& list) {
                 "Directory that the checkpoints are written to.");
 }
 
+void LoadConfig::fields(FieldList& list) {
+  list.key_auto("weights", weights, TextRule::path, "none, initial weights are drawn",
+                "Checkpoint whose weights the run begins with, or a directory of them (its newest "
+                "intact one); steps and optimizer begin anew. A run that is resumed ignores it.");
+  list.key("vocabulary", vocabulary,
+           "Whether the model may have a larger vocabulary than that checkpoint; the new rows of "
+           "its tables are then drawn.");
+  list.key("skip", skip, TextRule::path,
+           "Tensors that are drawn anew instead, by name; patterns as in optimizer.freeze. Also "
+           "tensors of the checkpoint that the model does not have.");
+}
+
 void CpuConfig::fields(FieldList& list) {
   list.key_auto("threads", threads, between(1, 4096), "threads",
                 "the cores of the machine / its ranks", "Compute threads of each rank.");
@@ -64,6 +76,7 @@ void RunConfig::fields(FieldList& list) {
   list.group("schedule", schedule, "The learning rate over the steps.");
   list.group("mesh", mesh, "How the ranks are laid out; dp * tp * pp * cp is their number.");
   list.group("checkpoint", checkpoint, "Checkpoints.");
+  list.group("load", load, "Weights of another run to begin with.");
   list.group("cpu", cpu, "Ranks that compute on a CPU.");
   list.group("output", output, "Where results go.");
 }

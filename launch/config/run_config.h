@@ -38,6 +38,17 @@ struct CheckpointConfig {
   void fields(FieldList& list);
 };
 
+struct LoadConfig {
+  enum class Vocabulary { exact, grow };
+  friend constexpr auto enum_names(Vocabulary) { return named_values("exact", "grow"); }
+
+  std::optional<std::string> weights;
+  Vocabulary vocabulary = Vocabulary::exact;
+  std::vector<std::string> skip;
+
+  void fields(FieldList& list);
+};
+
 struct CpuConfig {
   std::optional<int64_t> threads;
 
@@ -60,6 +71,7 @@ struct RunConfig {
   ScheduleConfig schedule;
   MeshConfig mesh;
   CheckpointConfig checkpoint;
+  LoadConfig load;
   CpuConfig cpu;
   OutputConfig output;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "optim/freeze.h"
 #include "parallel/comm/trace.h"
 #include "parallel/tensor/gpt_placement.h"
 
@@ -65,6 +66,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       handover_(rank.device.make_event()),
       report_(rank.device, rank.compute) {
   if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
+  freeze(parameters_, config.optimizer.freeze);
   Memory plan;
   lay_out(plan);
   rehearse(plan);
@@ -190,6 +192,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
                         bool stop) {
   report_.reset(stop);
   accumulate(update, first_sample, fill);
+  clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.sum_blocks(rank_.ops, rank_.compute);
   if (gatherer_) sum_over_ranks(norm_.blocks());
   norm_.combine(config_.train.clip_norm, rank_.mesh, rank_.ops, rank_.compute);

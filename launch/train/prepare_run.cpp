@@ -74,6 +74,16 @@ std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
                  : "name a step_N directory, a directory of them, or auto");
 }
 
+// On rank 0: the checkpoint that load.weights means; empty when the run is resumed.
+std::string find_weights_path(PreparedRun& run) {
+  if (!run.config.load.weights || !run.resume_path.empty()) return "";
+  const std::string& where = *run.config.load.weights;
+  if (is_checkpoint(where)) return where;
+  if (const auto found = find_latest(where, run.notices)) return found->path;
+  fail(ErrorKind::input, "load.weights: {} holds no intact checkpoint{}{}", where,
+       run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
+}
+
 }  // namespace
 
 PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
@@ -83,8 +93,11 @@ PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
   // 2. The data decides an automatic vocabulary.
   if (!run.config.model.vocab_size) run.config.model.vocab_size = vocabulary_of(run.config.data);
   open_data(run);
-  // 3. The checkpoint to continue from.
-  if (bootstrap.rank() == 0) run.resume_path = find_resume_path(options, run);
+  // 3. The checkpoint to continue from, or to begin with.
+  if (bootstrap.rank() == 0) {
+    run.resume_path = find_resume_path(options, run);
+    run.weights_path = find_weights_path(run);
+  }
   return run;
 }
 

@@ -11,6 +11,7 @@
 #include "launch/progress.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
+#include "launch/train/load_weights.h"
 #include "launch/train/loss_curve.h"
 #include "launch/train/metrics.h"
 #include "launch/train/peak.h"
@@ -79,7 +80,7 @@ std::vector<Attachment> read_attachments(const std::string& directory) {
 class TrainingRun {
  public:
   TrainingRun(PreparedRun prepared, const TrainOptions& options, Bootstrap& bootstrap);
-  int resume();  // collective: a fresh start or the checkpoint to continue from; an exit code
+  int load();    // collective: what the run continues from or begins with; an exit code
   void begin();  // run directory
   int run();
 
@@ -87,6 +88,8 @@ class TrainingRun {
   bool root() const { return bootstrap_.rank() == 0; }
   std::vector<SpanRecorder::Lane> streams() const;
   SpanRecorder* recorder() { return trace_ == nullptr ? nullptr : &trace_->recorder(); }
+  int resume();
+  int begin_with_weights();
   void require_continuation(const CheckpointReader& reader);
   void open_run_directory();
   void one_step();
@@ -166,8 +169,21 @@ std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
   return streams;
 }
 
-int TrainingRun::resume() {
+int TrainingRun::load() {
   state_ = state_of(prepared_, 0);
+  if (!prepared_.resume_path.empty()) return resume();
+  return prepared_.weights_path.empty() ? 0 : begin_with_weights();
+}
+
+int TrainingRun::begin_with_weights() {
+  return agree(bootstrap_, [&] {
+    const CheckpointReader reader = CheckpointReader::open(prepared_.weights_path);
+    require_weights(reader, config_);
+    load_weights(reader, config_.load, engine_->parameters(), *device_, *compute_);
+  });
+}
+
+int TrainingRun::resume() {
   while (!prepared_.resume_path.empty()) {
     std::optional<CheckpointReader> reader;
     std::optional<Failure> damage = first_failure(
@@ -232,6 +248,8 @@ void TrainingRun::open_run_directory() {
       engine_->micro_batches() == 1 ? "" : "es"));
   if (!prepared_.resume_path.empty()) {
     line_->print(fmt::format("resumed from {} at step {}", prepared_.resume_path, state_.step));
+  } else if (!prepared_.weights_path.empty()) {
+    line_->print(fmt::format("begins with the weights of {}", prepared_.weights_path));
   }
 }
 
@@ -376,11 +394,12 @@ int train(const TrainOptions& options, Bootstrap& bootstrap) {
   const std::vector<std::string> digests = bootstrap.all_gather(config_digest(prepared.config));
   if (int code = agree(bootstrap, [&] { require_one_config(digests); })) return code;
   prepared.resume_path = bootstrap.broadcast(prepared.resume_path, 0);
+  prepared.weights_path = bootstrap.broadcast(prepared.weights_path, 0);
   std::optional<TrainingRun> run;
   if (int code = agree(bootstrap, [&] { run.emplace(std::move(prepared), options, bootstrap); })) {
     return code;
   }
-  if (int code = run->resume()) return code;
+  if (int code = run->load()) return code;
   if (int code = agree(bootstrap, [&] { run->begin(); })) return code;
   return run->run();
 }

@@ -48,6 +48,18 @@ TEST_P(CrossCheck, NamesTheKeyTheNumbersAndAFix) {
 }
 
 const Case kCases[] = {
+    {"PatternThatFreezesNothing",
+     [](RunConfig& c) {
+       c.optimizer.freeze = {"h.*.mlp.*", "h.0.mpl.up.weight"};
+     },
+     1, "optimizer.freeze",
+     "'h.0.mpl.up.weight' matches no tensor of the model; the nearest are h.0.mlp.up.weight"},
+    {"HalfAMatrixFrozen", [](RunConfig& c) { c.optimizer.freeze = {"h.*.attn.[qk].*"}; }, 1,
+     "optimizer.freeze", "freezes only 2 of h.0.attn.q.weight, h.0.attn.k.weight"},
+    {"SkipWithoutWeights", [](RunConfig& c) { c.load.skip = {"wpe.*"}; }, 1, "load.skip",
+     "without load.weights"},
+    {"GrowWithoutWeights", [](RunConfig& c) { c.load.vocabulary = LoadConfig::Vocabulary::grow; },
+     1, "load.vocabulary", "without load.weights"},
     {"Heads", [](RunConfig& c) { c.model.heads = 5; }, 1, "model.heads",
      "5 heads do not divide width 768 evenly; try heads 4 or 6"},
     {"MoreHeadsThanWidth",

@@ -1,0 +1,130 @@
+#include "launch/train/load_weights.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/glob.h"
+#include "core/checkpoint/manifest.h"
+#include "core/dist/placement.h"
+#include "core/model/gpt_parameters.h"
+#include "launch/config/load.h"
+#include "launch/train/run_state.h"
+
+namespace weft {
+namespace {
+
+constexpr char kWeight[] = "weight";
+
+bool has_vocabulary_rows(const std::string& tensor) {
+  return tensor == "wte.weight" || tensor == "lm_head.weight";
+}
+
+// Whether `stored` has the same columns and fewer rows than the model's table.
+bool is_shorter(const Shape& stored, const Shape& table) {
+  return stored.rank() == 2 && table.rank() == 2 && stored[1] == table[1] && stored[0] < table[0];
+}
+
+void require_tensor(const CheckpointReader& reader, const LoadConfig& load, const std::string& name,
+                    const Shape& shape) {
+  const std::optional<TensorInfo> info = reader.find(name, kWeight);
+  if (!info) {
+    fail(
+        ErrorKind::input,
+        "{} has no tensor {}, which the model needs; name it in load.skip to draw it anew, or make "
+        "the model the checkpoint's",
+        reader.path(), name);
+  }
+  if (info->dtype != DType::f32) {
+    fail(ErrorKind::input, "{}: {} is {}; weights are loaded from f32 only", reader.path(), name,
+         weft::name(info->dtype));
+  }
+  if (info->global_shape == shape) return;
+  if (has_vocabulary_rows(name) && is_shorter(info->global_shape, shape)) {
+    if (load.vocabulary == LoadConfig::Vocabulary::grow) return;
+    fail(ErrorKind::input,
+         "{}: {} is {}, the model needs {}; set load.vocabulary to grow to draw the {} new rows",
+         reader.path(), name, to_string(info->global_shape), to_string(shape),
+         shape[0] - info->global_shape[0]);
+  }
+  fail(ErrorKind::input,
+       "{}: {} is {}, the model needs {}; make the model the checkpoint's, or name the tensor in "
+       "load.skip to draw it anew",
+       reader.path(), name, to_string(info->global_shape), to_string(shape));
+}
+
+// A checkpoint tensor without a place in the model would be dropped without a word.
+void require_no_others(const CheckpointReader& reader, const LoadConfig& load,
+                       const std::set<std::string>& known) {
+  for (const TensorInfo& t : reader.tensors()) {
+    if (t.kind != kWeight || known.contains(t.name) || matches_any(load.skip, t.name)) continue;
+    fail(ErrorKind::input,
+         "{} has a tensor {} that the model has no place for; name it in load.skip to leave it out",
+         reader.path(), t.name);
+  }
+}
+
+// Equal shapes may mean different functions.
+void require_same_meaning(const CheckpointReader& reader, const GptConfig& model) {
+  const auto& files = reader.manifest().attached;
+  const bool has_config = std::any_of(files.begin(), files.end(), [](const StoredFile& file) {
+    return file.name == kAttachedConfig;
+  });
+  if (!has_config) return;
+  reader.attachment(kAttachedConfig);  // holds its digest before anything interprets it
+  const std::filesystem::path path =
+      std::filesystem::path(reader.path()) / kAttachedDirectory / kAttachedConfig;
+  const GptConfig theirs = load_config(path.string()).model;
+  const auto require = [&](const char* key, const auto& then, const auto& now) {
+    if (then == now) return;
+    fail(ErrorKind::config,
+         "model.{}: {} was trained with {}, this run has {}; its weights mean something else then: "
+         "take over the value",
+         key, reader.path(), then, now);
+  };
+  require("heads", theirs.heads, model.heads);
+  require("position", enum_name(theirs.position), enum_name(model.position));
+  require("activation", enum_name(theirs.activation), enum_name(model.activation));
+  require("norm_eps", theirs.norm_eps, model.norm_eps);
+}
+
+}  // namespace
+
+void require_weights(const CheckpointReader& reader, const RunConfig& config) {
+  require_same_meaning(reader, config.model);
+  ParameterSet whole_model({}, {});
+  const GptParameters registered(config.model, replicate(), whole_model);
+  std::set<std::string> known;
+  for (const auto& p : whole_model) {
+    for (const Region& r : regions(p->spec, {}, {})) {
+      known.insert(r.tensor);
+      if (!matches_any(config.load.skip, r.tensor)) {
+        require_tensor(reader, config.load, r.tensor, r.tensor_shape);
+      }
+    }
+  }
+  require_no_others(reader, config.load, known);
+}
+
+void load_weights(const CheckpointReader& reader, const LoadConfig& load, ParameterSet& parameters,
+                  Device& device, Stream& stream) {
+  std::vector<char> staging;
+  for (const auto& p : parameters) {
+    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
+      if (matches_any(load.skip, r.tensor)) continue;
+      const Shape stored = reader.find(r.tensor, kWeight)->global_shape;
+      // The rows there are; full rows, so they come first in the local memory of the region.
+      const std::optional<Box> box = intersection({r.offset, r.extent}, whole(stored));
+      if (!box) continue;
+      const Tensor target = p->value.view({p->value.elements()})
+                                .slice(r.local_begin, r.local_begin + box->elements());
+      staging.resize(target.bytes());
+      reader.read(r.tensor, kWeight, *box, staging.data());
+      device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);
+      stream.synchronize();
+    }
+  }
+}
+
+}  // namespace weft
