@@ -1,4 +1,5 @@
-// Mesh: the communicators of one rank, one for each axis, one for the world, one for gradients.
+// Mesh: the communicators of one rank, one for each axis, one for the world, one for gradients, and
+// the channels to the neighbouring pipeline stages.
 //
 //   Mesh mesh(*bootstrap, {.dp = 2, .tp = 2});
 //   mesh.axis(Axis::tp).all_reduce(partial, ReduceOp::sum, stream);
@@ -22,6 +23,16 @@ namespace weft {
 // order.
 std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshShape& shape);
 
+// A pipeline's one-way roads of one rank, each a group of the two ranks at its ends, so that no
+// message waits behind one for somebody else. The stages form a ring: the last one's next is the
+// first. Null without a pipeline.
+struct PipelineChannels {
+  std::unique_ptr<Communicator> act_out;   // activations to the next stage
+  std::unique_ptr<Communicator> act_in;    // activations from the stage before
+  std::unique_ptr<Communicator> grad_out;  // gradients to the stage before
+  std::unique_ptr<Communicator> grad_in;   // gradients from the next stage
+};
+
 class Mesh {
  public:
   // Wraps a communicator that the mesh is about to own, for example to trace it.
@@ -44,10 +55,14 @@ class Mesh {
   Communicator& world() { return *world_; }
   // dp and cp together: the ranks that hold the same parameters and see other tokens.
   Communicator& gradient() { return *gradient_; }
+  PipelineChannels& channels() { return channels_; }
 
  private:
-  using MakeAxes = std::function<std::unique_ptr<Communicator>(const std::string&, AxisSet)>;
-  void make_groups(const MakeAxes& make);
+  // The group of `ranks`, world ranks in order, of which this is one.
+  using Make = std::function<std::unique_ptr<Communicator>(const std::string&,
+                                                           const std::vector<int>& ranks)>;
+  void make_groups(const Make& make);
+  void make_channels(const Make& make);
 
   MeshShape shape_;
   int rank_;
@@ -55,6 +70,7 @@ class Mesh {
   std::array<std::unique_ptr<Communicator>, kAxes> axes_;
   std::unique_ptr<Communicator> world_;
   std::unique_ptr<Communicator> gradient_;
+  PipelineChannels channels_;
 };
 
 }  // namespace weft

@@ -29,23 +29,32 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
 
 }  // namespace
 
-Parameter& ParameterSet::add(ParamSpec spec) {
+Parameter* ParameterSet::add(ParamSpec spec) {
+  constexpr int64_t kBlock = Ops::kNormBlock;
+  const Shape local = local_shape(spec, mesh_, coord_);
+  const int64_t position = positions_;
+  positions_ += (local.elements() + kBlock - 1) / kBlock * kBlock;
+  global_elements_ += elements(spec);
+  if (!is_on_stage(spec, coord_.pp)) return nullptr;
   auto p = std::make_unique<Parameter>();
   p->index = parameters_.size();
-  p->position = positions_;
-  p->local = local_shape(spec, mesh_, coord_);
+  p->position = position;
+  p->local = local;
   const std::vector<Region> held = regions(spec, mesh_, coord_);
   if (!held.empty()) p->first_row = held.front().offset[0];
   p->spec = std::move(spec);
-  constexpr int64_t kBlock = Ops::kNormBlock;
-  positions_ += (p->local.elements() + kBlock - 1) / kBlock * kBlock;
   parameters_.push_back(std::move(p));
-  return *parameters_.back();
+  return parameters_.back().get();
 }
 
 void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
   std::vector<ShardLayout::Entry> entries;
-  for (const auto& p : parameters_) entries.push_back({.elements = p->local.elements()});
+  for (const auto& p : parameters_) {
+    // Stages that hold the same parameter must cut it alike.
+    entries.push_back({.elements = p->local.elements(),
+                       .unit = static_cast<int>(p->spec.unit),
+                       .alone = p->spec.stages.size() > 1});
+  }
   const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));
   layout_ = ShardLayout(entries, gradient_ranks(mesh_), bucket_elements, false);
   allocate_buckets(values, grads, dtype);
@@ -101,12 +110,6 @@ void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
     device.copy_to_device(p->value.raw(), source, p->value.bytes(), stream);
     stream.synchronize();
   }
-}
-
-int64_t ParameterSet::global_elements() const {
-  int64_t sum = 0;
-  for (const auto& p : parameters_) sum += elements(p->spec);
-  return sum;
 }
 
 }  // namespace weft

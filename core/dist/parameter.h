@@ -1,5 +1,5 @@
-// Parameter: a ParamSpec with memory. ParameterSet: all parameters of a rank's part of the model,
-// in forward order, values and gradients laid out in flat buckets (shard_layout.h).
+// Parameter: a ParamSpec with memory. ParameterSet: the parameters of a rank's part of the
+// model, in forward order, values and gradients laid out in flat buckets (shard_layout.h).
 //
 // What a rank owns of a parameter it updates: everything, or, with ZeRO (arXiv 1910.02054), its
 // share among the ranks that hold the same parameter.
@@ -52,8 +52,9 @@ class ParameterSet {
   ParameterSet(const MeshShape& mesh, const MeshCoord& coord, const Sharding& sharding = {})
       : mesh_(mesh), coord_(coord), sharding_(sharding) {}
 
-  // Registers a parameter; the reference stays valid for the life of the set.
-  Parameter& add(ParamSpec spec);
+  // Registers a parameter of the model, in forward order; every rank registers all of them. Null
+  // when this rank's pipeline stage does not hold it, else valid for the life of the set.
+  Parameter* add(ParamSpec spec);
 
   // Lays values and gradients out in the order of registration, in `dtype`, each parameter at a
   // multiple of Ops::kNormBlock elements. An absent gradient arena leaves gradients empty
@@ -64,6 +65,7 @@ class ParameterSet {
   // element index) alone, so every mesh starts from the same weights. f32 or f64.
   void initialize(uint64_t seed, Device& device, Stream& stream);
 
+  // What follows is about the parameters that this rank holds.
   size_t size() const { return parameters_.size(); }
   Parameter& operator[](size_t i) { return *parameters_[i]; }
   const Parameter& operator[](size_t i) const { return *parameters_[i]; }
@@ -73,8 +75,8 @@ class ParameterSet {
   const MeshShape& mesh() const { return mesh_; }
   const MeshCoord& coord() const { return coord_; }
   const Sharding& sharding() const { return sharding_; }
-  int64_t global_elements() const;                  // of the whole model
-  int64_t positions() const { return positions_; }  // one past the last position
+  int64_t global_elements() const { return global_elements_; }  // of the whole model
+  int64_t positions() const { return positions_; }  // one past the last position of the whole model
 
   // After allocate().
   const ShardLayout& layout() const { return layout_; }
@@ -93,13 +95,15 @@ class ParameterSet {
   MeshCoord coord_;
   Sharding sharding_;
   int64_t positions_ = 0;
+  int64_t global_elements_ = 0;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   ShardLayout layout_;
   std::vector<BucketMemory> buckets_;
 };
 
 // Told when a parameter's gradient of a micro-batch has been added on this rank; compute on
-// `stream` up to this call has produced it. Parameters come in reverse order of registration.
+// `stream` up to this call has produced it. Parameters come nearly in reverse order of
+// registration.
 class GradientListener {
  public:
   virtual ~GradientListener() = default;

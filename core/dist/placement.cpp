@@ -52,11 +52,6 @@ int64_t total(const std::vector<Range>& ranges) {
   return sum;
 }
 
-bool on_stage(const ParamSpec& spec, int stage) {
-  return spec.stages.empty() ||
-         std::find(spec.stages.begin(), spec.stages.end(), stage) != spec.stages.end();
-}
-
 std::vector<Part> parts_of(const ParamSpec& spec) {
   if (!spec.parts.empty()) return spec.parts;
   return {{spec.name, spec.shape[0]}};
@@ -71,7 +66,7 @@ Shape local_shape(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord&
 }
 
 std::vector<Region> regions(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord& coord) {
-  if (!on_stage(spec, coord.pp)) return {};
+  if (!is_on_stage(spec, coord.pp)) return {};
   const Shape local = local_shape(spec, mesh, coord);
   const int64_t row = local[0] == 0 ? 0 : local.elements() / local[0];
   // Dims after the first are held as one range each: only rows are fused of segments.
@@ -145,6 +140,11 @@ bool is_owner(const ParamSpec& spec, const MeshCoord& coord, AxisSet axes) {
     if (axes.contains(axis) && !is_split(spec, axis) && coord.index(axis) != 0) return false;
   }
   return true;
+}
+
+bool is_on_stage(const ParamSpec& spec, int stage) {
+  return spec.stages.empty() ||
+         std::find(spec.stages.begin(), spec.stages.end(), stage) != spec.stages.end();
 }
 
 bool is_split(const ParamSpec& spec, Axis axis) {

@@ -53,6 +53,7 @@ struct ParamSpec {
   bool decay = false;  // weight decay applies
   Placement place;
   std::vector<int> stages;  // pipeline stages that hold it; empty: every stage
+  int64_t unit = 0;         // the unit of the model that it belongs to, in forward order
   std::vector<Part> parts;  // logical tensors along dim 0; empty: the parameter itself
 
   // Invariant of parts: their rows add up to shape[0].
@@ -93,6 +94,9 @@ std::vector<Region> clip(const std::vector<Region>& regions, ElementRange range)
 // stage that holds it).
 bool is_owner(const ParamSpec& spec, const MeshCoord& coord,
               AxisSet axes = {Axis::dp, Axis::cp, Axis::tp, Axis::pp});
+
+// Whether the ranks of pipeline stage `stage` hold the parameter.
+bool is_on_stage(const ParamSpec& spec, int stage);
 
 // Whether the axis cuts the parameter.
 bool is_split(const ParamSpec& spec, Axis axis);

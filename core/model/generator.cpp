@@ -28,7 +28,7 @@ Generator::Generator(const GptConfig& config, Device& device, Stream& compute, O
       stream_(compute),
       ops_(ops),
       parameters_(MeshShape{}, MeshCoord{}),
-      model_(config, replicate(), parameters_),
+      model_(config, replicate(), GptPartition::whole(config.layers), parameters_),
       host_logits_(static_cast<size_t>(*config.vocab_size)) {
   Memory plan;
   lay_out(plan);

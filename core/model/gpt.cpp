@@ -44,19 +44,25 @@ void tell(GradientListener* listener, std::initializer_list<Parameter*> paramete
 
 }  // namespace
 
-Gpt::Gpt(const GptConfig& config, const PlacementRule& rule, ParameterSet& set)
-    : config_(config),
-      parameters_(config, rule, set),
-      embedding_(*parameters_.tokens, parameters_.positions, config.dropout),
-      final_norm_(*parameters_.final_norm_weight, parameters_.final_norm_bias, config.norm_eps),
-      head_(*parameters_.head) {
-  for (int64_t i = 0; i < config.layers; ++i) {
-    blocks_.push_back(make_block(config, parameters_.layers[static_cast<size_t>(i)], i));
+Gpt::Gpt(const GptConfig& config, const PlacementRule& rule, const GptPartition& partition,
+         ParameterSet& set)
+    : config_(config), parameters_(config, rule, partition, set) {
+  for (int chunk = 0; chunk < partition.chunks(); ++chunk) {
+    const GptPart& part = partition.part(set.coord().pp, chunk);
+    chunks_.push_back({part, blocks_.size()});
+    if (part.embeds) embedding_.emplace(*parameters_.tokens, parameters_.positions, config.dropout);
+    for (int64_t i = part.first_block; i < part.end_block; ++i) {
+      blocks_.push_back(make_block(config, parameters_.layers[static_cast<size_t>(i)], i));
+    }
+    if (!part.has_head) continue;
+    final_norm_.emplace(*parameters_.final_norm_weight, parameters_.final_norm_bias,
+                        config.norm_eps);
+    head_.emplace(*parameters_.head);
   }
 }
 
 void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& stream) {
-  if (config_.position != GptConfig::Position::sinusoidal) return;
+  if (config_.position != GptConfig::Position::sinusoidal || !embedding_) return;
   const int64_t width = config_.width;
   fixed_positions_ = arena.allocate({config_.context_length, width}, dtype);
   if (arena.counting()) return;
@@ -77,73 +83,104 @@ void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& 
 Residual Gpt::embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx) {
   const Shape shape{ctx.shared_rows(), config_.width};
   Residual residual{saved.allocate(shape, ctx.dtype), ctx.work.allocate(shape, ctx.dtype)};
-  embedding_.forward(tokens, fixed_positions_, first_position, residual.x, ctx);
+  embedding_->forward(tokens, fixed_positions_, first_position, residual.x, ctx);
   return residual;
 }
 
-Tensor Gpt::run(const Tensor& tokens, Saved& saved, Context& ctx) {
+Tensor Gpt::run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Saved& saved,
+                Context& ctx) {
   ArenaScope scope(ctx.work);
   saved.begin_frame();
-  Residual residual = embed(tokens, 0, saved, ctx);
-  for (Block& block : blocks_) {
+  Residual residual = chunk.part.embeds ? embed(tokens, 0, saved, ctx)
+                                        : Residual{in, ctx.work.allocate(in.shape(), in.dtype())};
+  for (size_t i = 0; i < chunk.blocks(); ++i) {
     saved.begin_frame();
-    residual = block.forward(residual, saved, ctx);
+    residual = blocks_[chunk.first + i].forward(residual, saved, ctx);
   }
   saved.begin_frame();
-  return final_norm_.forward(residual.x, residual.pending_delta(), saved, ctx).y;
+  if (chunk.part.has_head) {
+    return final_norm_->forward(residual.x, residual.pending_delta(), saved, ctx).y;
+  }
+  if (!residual.pending) return residual.x;
+  const Tensor out = saved.allocate(residual.x.shape(), residual.x.dtype());
+  ctx.ops.add(residual.x, residual.delta, out, ctx.stream);
+  return out;
 }
 
-void Gpt::forward(const Tensor& tokens, Saved& saved, Context& ctx) {
-  saved.push(run(tokens, saved, ctx));
+Tensor Gpt::forward(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved,
+                    Context& ctx) {
+  const Chunk& c = chunks_[static_cast<size_t>(chunk)];
+  const Tensor out = run(c, batch.tokens, in, saved, ctx);
+  if (!c.part.has_head) return out;
+  saved.push(out);
+  return {};
 }
 
-void Gpt::backward(const Tensor& tokens, const Tensor& targets, double grad_scale,
-                   const Tensor& loss_sum, Saved& saved, Context& ctx, GradientListener* listener) {
-  ArenaScope scope(ctx.work);
+void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved,
+                   Context& ctx, GradientListener* listener) {
+  const Chunk& c = chunks_[static_cast<size_t>(chunk)];
   const GptParameters& p = parameters_;
-  const Tensor hidden = saved.pop();
-  const Tensor dres = ctx.work.allocate(hidden.shape(), ctx.dtype);
-  {
-    ArenaScope head_scope(ctx.work);
+  if (c.part.has_head) {
+    ArenaScope scope(ctx.work);
+    const Tensor hidden = saved.pop();
     const Tensor dhidden = ctx.work.allocate(hidden.shape(), ctx.dtype);
-    head_.backward(hidden, targets, grad_scale, loss_sum, dhidden, ctx);
-    if (p.head != p.tokens) tell(listener, {p.head}, ctx.stream);
-    ctx.ops.fill(dres, 0, ctx.stream);
-    final_norm_.backward(dhidden, dres, saved, ctx);
-    saved.end_frame();
+    head_->backward(hidden, batch.targets, batch.grad_scale, batch.loss_sum, dhidden, ctx);
+    // A tied table that is embedded here too gets its other share at the end.
+    if (p.head != p.tokens || !embedding_) tell(listener, {p.head}, ctx.stream);
+    ctx.ops.fill(grad, 0, ctx.stream);
+    final_norm_->backward(dhidden, grad, saved, ctx);
     tell(listener, {p.final_norm_bias, p.final_norm_weight}, ctx.stream);
   }
-  for (size_t i = blocks_.size(); i-- > 0;) {
-    blocks_[i].backward(dres, saved, ctx);
-    if (ctx.defer_weights) continue;
+  if (!ctx.defer_weights) saved.end_frame();
+  for (size_t i = c.blocks(); i-- > 0;) {
+    blocks_[c.first + i].backward(grad, saved, ctx);
+    const GptParameters::Layer& l = p.layers[static_cast<size_t>(c.part.first_block) + i];
+    if (ctx.defer_weights) {
+      tell(listener, {l.norm_2_bias, l.norm_2_weight, l.norm_1_bias, l.norm_1_weight}, ctx.stream);
+      continue;
+    }
     saved.end_frame();
-    const GptParameters::Layer& l = p.layers[i];
     tell(listener,
          {l.down_bias, l.down_weight, l.up_bias, l.up_weight, l.norm_2_bias, l.norm_2_weight,
           l.projection_bias, l.projection_weight, l.qkv_bias, l.qkv_weight, l.norm_1_bias,
           l.norm_1_weight},
          ctx.stream);
   }
-  embedding_.backward(tokens, dres, ctx);
-  if (ctx.defer_weights) return;
-  saved.end_frame();
-  tell(listener, {p.positions, p.tokens}, ctx.stream);
+  if (c.part.embeds) {
+    embedding_->backward(batch.tokens, grad, ctx);
+    tell(listener, {p.positions, p.tokens}, ctx.stream);
+  }
+  if (!ctx.defer_weights) saved.end_frame();
 }
 
-void Gpt::backward_weights(Saved& saved, Context& ctx) {
-  for (size_t i = blocks_.size(); i-- > 0;) blocks_[i].backward_weights(saved, ctx);
+void Gpt::backward_weights(int chunk, Saved& saved, Context& ctx, GradientListener* listener) {
+  const Chunk& c = chunks_[static_cast<size_t>(chunk)];
+  for (size_t i = c.blocks(); i-- > 0;) {
+    blocks_[c.first + i].backward_weights(saved, ctx);
+    const GptParameters::Layer& l = parameters_.layers[static_cast<size_t>(c.part.first_block) + i];
+    tell(listener,
+         {l.down_bias, l.down_weight, l.up_bias, l.up_weight, l.projection_bias,
+          l.projection_weight, l.qkv_bias, l.qkv_weight},
+         ctx.stream);
+  }
   saved.clear();
 }
 
-void Gpt::loss(const Tensor& tokens, const Tensor& targets, const Tensor& loss_sum, Saved& saved,
-               Context& ctx) {
-  head_.loss(run(tokens, saved, ctx), targets, loss_sum, ctx);
+Tensor Gpt::evaluate(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved,
+                     Context& ctx) {
+  const Chunk& c = chunks_[static_cast<size_t>(chunk)];
+  Tensor out = run(c, batch.tokens, in, saved, ctx);
+  if (c.part.has_head) {
+    head_->loss(out, batch.targets, batch.loss_sum, ctx);
+    out = Tensor();
+  }
   saved.clear();
+  return out;
 }
 
 void Gpt::last_row_logits(const Tensor& hidden, const Tensor& logits, Context& ctx) {
   const int64_t rows = hidden.shape().rows();
-  head_.logits(hidden.view({rows, config_.width}).slice(rows - 1, rows), logits, ctx);
+  head_->logits(hidden.view({rows, config_.width}).slice(rows - 1, rows), logits, ctx);
 }
 
 void Gpt::decode(const Tensor& tokens, int64_t past, std::span<const KvCache> caches,
@@ -154,21 +191,21 @@ void Gpt::decode(const Tensor& tokens, int64_t past, std::span<const KvCache> ca
   for (size_t i = 0; i < blocks_.size(); ++i) {
     residual = blocks_[i].decode(residual, past, caches[i], saved, ctx);
   }
-  const Tensor hidden = final_norm_.forward(residual.x, residual.pending_delta(), saved, ctx).y;
+  const Tensor hidden = final_norm_->forward(residual.x, residual.pending_delta(), saved, ctx).y;
   last_row_logits(hidden, logits, ctx);
   saved.clear();
 }
 
 void Gpt::last_logits(const Tensor& tokens, const Tensor& logits, Saved& saved, Context& ctx) {
-  last_row_logits(run(tokens, saved, ctx), logits, ctx);
+  last_row_logits(run(chunks_.front(), tokens, {}, saved, ctx), logits, ctx);
   saved.clear();
 }
 
 double Gpt::flops_per_token(int64_t sequence_length) const {
   int64_t n = parameter_count(config_);
-  if (parameters_.positions != nullptr) n -= elements(parameters_.positions->spec);
+  if (config_.position == GptConfig::Position::learned) n -= config_.context_length * config_.width;
   // An untied token table is looked up, not multiplied.
-  if (!config_.tied_head) n -= elements(parameters_.tokens->spec);
+  if (!config_.tied_head) n -= *config_.vocab_size * config_.width;
   return 6.0 * static_cast<double>(n) +
          12.0 * static_cast<double>(config_.layers * config_.width * sequence_length);
 }

@@ -1,7 +1,9 @@
-// Gpt: the architecture (Radford et al., 2019), nothing about data, ranks or optimizers.
+// Gpt: the architecture (Radford et al., 2019), nothing about data, ranks or optimizers: the parts
+// of it that one pipeline stage runs, which is all of it without a pipeline.
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,33 +14,48 @@
 
 namespace weft {
 
+// What a micro-batch is made of, and where its loss goes.
+struct MicroBatch {
+  Tensor tokens, targets;  // [B,T] i32; only the embedding reads tokens, only the head targets
+  double grad_scale = 1;   // gradients are those of grad_scale * (sum of token losses)
+  Tensor loss_sum;         // f64 [1], += the sum of token losses
+};
+
 class Gpt {
  public:
-  // Registers its parameters in `set`, which must outlive it.
-  Gpt(const GptConfig& config, const PlacementRule& rule, ParameterSet& set);
+  // Registers the parameters of the whole model in `set`, which must outlive it, and builds the
+  // chunks of the stage that the set is for.
+  Gpt(const GptConfig& config, const PlacementRule& rule, const GptPartition& partition,
+      ParameterSet& set);
 
   // Lays out tables that are not parameters (sinusoidal positions, "Attention Is All You
   // Need" 3.5). Call once, after the set was allocated; `arena` must outlive the model.
   void allocate_constants(Arena& arena, DType dtype, Device& device, Stream& stream);
 
-  // Training, one micro-batch: forward pushes on `saved` what backward pops. tokens and targets
-  // [B,T] i32, the same in both calls. backward adds to every gradient the gradient of grad_scale *
-  // (sum of token losses), and that sum itself to loss_sum (f64 [1]); it tells `listener` (may be
-  // null) each parameter whose gradient is complete with this micro-batch.
-  void forward(const Tensor& tokens, Saved& saved, Context& ctx);
-  void backward(const Tensor& tokens, const Tensor& targets, double grad_scale,
-                const Tensor& loss_sum, Saved& saved, Context& ctx, GradientListener* listener);
+  int chunks() const { return static_cast<int>(chunks_.size()); }
+  const GptPart& part(int chunk) const { return chunks_[static_cast<size_t>(chunk)].part; }
 
-  // The weight gradients that backward left out when ctx.defer_weights; backward then keeps the
-  // micro-batch's memory until this call, and tells no listener.
-  void backward_weights(Saved& saved, Context& ctx);
+  // Training, one micro-batch through one chunk: forward pushes on `saved` what backward pops.
+  // `in` [S,C] is the output of the chunk before (absent where this one embeds) and must stay as it
+  // is until the micro-batch is done here. Returns the input of the next chunk [S,C], in `saved`'s
+  // memory (absent where this one has the head: the loss is computed in backward).
+  Tensor forward(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved, Context& ctx);
+  // grad [S,C] holds the gradient of forward's output on entry (anything where the chunk has the
+  // head) and of its input on return (nothing of meaning where it embeds). Adds to every gradient,
+  // and tells `listener` (may be null) each parameter whose gradient has this micro-batch's share.
+  void backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved, Context& ctx,
+                GradientListener* listener);
+  // The weight gradients that backward left out when ctx.defer_weights; until this call the
+  // micro-batch's memory is kept, and those weights are not told.
+  void backward_weights(int chunk, Saved& saved, Context& ctx, GradientListener* listener);
 
-  // Evaluation: adds the sum of token losses to loss_sum; leaves `saved` empty.
-  void loss(const Tensor& tokens, const Tensor& targets, const Tensor& loss_sum, Saved& saved,
-            Context& ctx);
+  // Evaluation: as forward, and where the chunk has the head adds to the loss sum. What was saved
+  // is forgotten, but the returned tensor lies where it lay until `saved` is used again.
+  Tensor evaluate(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved, Context& ctx);
 
-  // Generation, one sequence: tokens [1,n] i32 at positions [past, past + n), caches one per layer;
-  // logits [1,V] (=) of the last position. Leaves `saved` empty.
+  // Generation, one sequence on a rank that holds the whole model: tokens [1,n] i32 at positions
+  // [past, past + n), caches one per layer; logits [1,V] (=) of the last position. Leaves `saved`
+  // empty.
   void decode(const Tensor& tokens, int64_t past, std::span<const KvCache> caches,
               const Tensor& logits, Saved& saved, Context& ctx);
   // The same without a cache: all n positions are computed.
@@ -50,16 +67,25 @@ class Gpt {
   double flops_per_token(int64_t sequence_length) const;
 
  private:
+  struct Chunk {
+    GptPart part;
+    size_t first;  // of its blocks in blocks_
+    size_t blocks() const { return static_cast<size_t>(part.end_block - part.first_block); }
+  };
+
   Residual embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx);
-  Tensor run(const Tensor& tokens, Saved& saved, Context& ctx);  // the final norm's output
+  // The chunk's output: of the final norm where it has the head.
+  Tensor run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Saved& saved,
+             Context& ctx);
   void last_row_logits(const Tensor& hidden, const Tensor& logits, Context& ctx);
 
   GptConfig config_;
   GptParameters parameters_;
-  Embedding embedding_;
+  std::vector<Chunk> chunks_;
+  std::optional<Embedding> embedding_;
   std::deque<Block> blocks_;
-  Norm final_norm_;
-  LossHead head_;
+  std::optional<Norm> final_norm_;
+  std::optional<LossHead> head_;
   Tensor fixed_positions_;
 };
 

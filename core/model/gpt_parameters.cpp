@@ -1,6 +1,7 @@
 #include "core/model/gpt_parameters.h"
 
 #include <cmath>
+#include <optional>
 
 namespace weft {
 namespace {
@@ -9,8 +10,18 @@ namespace {
 // by 1/sqrt(2 layers), biases zero, norm weights one; matrices decay, vectors do not.
 class Registrar {
  public:
-  Registrar(const GptConfig& config, const PlacementRule& rule, ParameterSet& set)
-      : config_(config), rule_(rule), set_(set) {}
+  Registrar(const GptConfig& config, const PlacementRule& rule, const GptPartition& partition,
+            ParameterSet& set)
+      : config_(config), rule_(rule), partition_(partition), set_(set) {}
+
+  // What is registered from here on belongs to `unit`, and to `other` as well if that is given.
+  void begin_unit(int64_t unit, std::optional<int64_t> other = {}) {
+    unit_ = unit;
+    stages_ = {partition_.stage_of_unit(unit)};
+    if (!other) return;
+    const int stage = partition_.stage_of_unit(*other);
+    if (stage != stages_.front()) stages_.push_back(stage);
+  }
 
   Parameter* matrix(const std::string& prefix, const Role& role, Shape shape, double stddev,
                     std::vector<Part> parts = {}) {
@@ -28,21 +39,26 @@ class Registrar {
  private:
   Parameter* add(const std::string& prefix, const Role& role, Shape shape, Init init, bool decay,
                  std::vector<Part> parts) {
-    return &set_.add({.name = prefix + role.name,
-                      .shape = shape,
-                      .init = init,
-                      .decay = decay,
-                      .place = rule_(role),
-                      .stages = {},
-                      .parts = std::move(parts)});
+    return set_.add({.name = prefix + role.name,
+                     .shape = shape,
+                     .init = init,
+                     .decay = decay,
+                     .place = rule_(role),
+                     .stages = stages_,
+                     .unit = unit_,
+                     .parts = std::move(parts)});
   }
 
   const GptConfig& config_;
   const PlacementRule& rule_;
+  const GptPartition& partition_;
   ParameterSet& set_;
+  int64_t unit_ = 0;
+  std::vector<int> stages_;
 };
 
 GptParameters::Layer add_layer(Registrar& r, const GptConfig& c, int64_t index) {
+  r.begin_unit(index + 1);
   const std::string h = "h." + std::to_string(index) + ".";
   const double std_residual = c.init_std / std::sqrt(2.0 * static_cast<double>(c.layers));
   const int64_t inner = c.heads * c.head_dim();
@@ -77,16 +93,22 @@ PlacementRule replicate() {
 }
 
 GptParameters::GptParameters(const GptConfig& config, const PlacementRule& rule,
-                             ParameterSet& set) {
+                             const GptPartition& partition, ParameterSet& set) {
   WEFT_CHECK(config.vocab_size, "the vocabulary size must be known before the model is built");
-  Registrar r(config, rule, set);
+  WEFT_CHECK(partition.head_unit() == config.layers + 1, "a partition of {} blocks for {} layers",
+             partition.head_unit() - 1, config.layers);
+  Registrar r(config, rule, partition, set);
   const Shape table{*config.vocab_size, config.width};
+  const int64_t head_unit = partition.head_unit();
+  r.begin_unit(0, config.tied_head ? std::optional(head_unit) : std::nullopt);
   tokens = r.matrix("", {"wte.weight", {}, 1}, table, config.init_std);
+  r.begin_unit(0);
   if (config.position == GptConfig::Position::learned) {
     positions =
         r.matrix("", {"wpe.weight", {}, 1}, {config.context_length, config.width}, config.init_std);
   }
   for (int64_t i = 0; i < config.layers; ++i) layers.push_back(add_layer(r, config, i));
+  r.begin_unit(head_unit);
   final_norm_weight = r.norm("", "ln_f");
   final_norm_bias = r.bias("", {"ln_f.bias", {}, 1}, config.width);
   head =
@@ -97,7 +119,8 @@ std::vector<std::vector<std::string>> tensor_names(const GptConfig& config) {
   GptConfig any_vocabulary = config;
   any_vocabulary.vocab_size = config.vocab_size.value_or(1);
   ParameterSet set({}, {});
-  const GptParameters registered(any_vocabulary, replicate(), set);
+  const GptParameters registered(any_vocabulary, replicate(), GptPartition::whole(config.layers),
+                                 set);
   std::vector<std::vector<std::string>> names;
   for (const auto& p : set) {
     names.emplace_back();

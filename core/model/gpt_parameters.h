@@ -10,6 +10,7 @@
 
 #include "core/dist/parameter.h"
 #include "core/model/gpt_config.h"
+#include "core/model/gpt_partition.h"
 
 namespace weft {
 
@@ -25,11 +26,13 @@ using PlacementRule = std::function<Placement(const Role&)>;
 // Every parameter a replica: the rule of a model that no axis cuts.
 PlacementRule replicate();
 
-// Registers the parameters of a GPT in forward order.
+// Registers the parameters of a GPT in forward order. What another pipeline stage holds is null
+// here.
 class GptParameters {
  public:
   // config.vocab_size must be set.
-  GptParameters(const GptConfig& config, const PlacementRule& rule, ParameterSet& set);
+  GptParameters(const GptConfig& config, const PlacementRule& rule, const GptPartition& partition,
+                ParameterSet& set);
 
   struct Layer {
     Parameter *norm_1_weight, *norm_1_bias;
@@ -41,9 +44,9 @@ class GptParameters {
   };
   Parameter* tokens = nullptr;
   Parameter* positions = nullptr;  // null unless learned
-  std::vector<Layer> layers;
+  std::vector<Layer> layers;       // of all blocks
   Parameter *final_norm_weight = nullptr, *final_norm_bias = nullptr;
-  Parameter* head = nullptr;  // == tokens when tied
+  Parameter* head = nullptr;  // == tokens when tied; its stage and the embedding's hold it then
 };
 
 // The logical tensors of each parameter of a GPT in forward order: one name, or several where

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 
 #include "core/base/glob.h"
 #include "core/base/nearest.h"
@@ -98,7 +99,7 @@ void check_schedule(const RunConfig& config, Violations& out) {
 // The data-parallel size if it can be known; nullopt after a violation too.
 std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t> world_size,
                                   Violations& out) {
-  const std::pair<const char*, int64_t> axes[] = {{"mesh.pp", mesh.pp}, {"mesh.cp", mesh.cp}};
+  const std::pair<const char*, int64_t> axes[] = {{"mesh.cp", mesh.cp}};
   const size_t before = out.size();
   for (const auto& [key, size] : axes) {
     if (size > 1) {
@@ -155,6 +156,52 @@ void check_tensor_parallel(const RunConfig& config, std::optional<int64_t> data_
                  fmt::format("{} ranks cannot share the {} tokens of a micro-batch evenly "
                              "(sequence parallelism); try mesh.tp {}",
                              tp, rows, nearest_divisors(rows, tp))});
+}
+
+// What pipeline parallelism must be able to cut, and the schedule to run.
+void check_pipeline(const RunConfig& config, std::optional<int64_t> data_ranks, Violations& out) {
+  const PipelineConfig& pipeline = config.pipeline;
+  const int64_t stages = config.mesh.pp, chunks = pipeline.chunk_count();
+  const int64_t parts = stages * chunks, layers = config.model.layers;
+  if (stages == 1 && chunks > 1) {
+    out.push_back(
+        {{"pipeline.chunks", "mesh.pp"},
+         fmt::format("{} chunks need a pipeline; try mesh.pp 2, or pipeline.schedule 1f1b "
+                     "with pipeline.chunks 1",
+                     chunks)});
+    return;
+  }
+  if (pipeline.layers.empty()) {
+    if (parts > layers) {
+      out.push_back(
+          {{"mesh.pp", "pipeline.chunks", "model.layers"},
+           fmt::format("{} stages of {} chunk{} need as many blocks, the model has {}; try "
+                       "mesh.pp {}",
+                       stages, chunks, chunks == 1 ? "" : "s", layers,
+                       std::max<int64_t>(1, layers / chunks))});
+    }
+  } else {
+    const int64_t sum = std::accumulate(pipeline.layers.begin(), pipeline.layers.end(), int64_t{0});
+    if (static_cast<int64_t>(pipeline.layers.size()) != parts || sum != layers) {
+      out.push_back(
+          {{"pipeline.layers", "mesh.pp", "pipeline.chunks", "model.layers"},
+           fmt::format("{} numbers that add up to {}; give {} (pp {} * chunks {}) that add "
+                       "up to {} layers, or none to balance them",
+                       pipeline.layers.size(), sum, parts, stages, chunks, layers)});
+    }
+  }
+  if (!data_ranks || config.train.batch_size % *data_ranks != 0) return;
+  const int64_t rows = config.micro_batch_size(*data_ranks) * *data_ranks;
+  if (config.train.batch_size % rows != 0) return;
+  try {
+    check_shape(pipeline.schedule,
+                {.stages = static_cast<int>(stages),
+                 .microbatches = static_cast<int>(config.train.batch_size / rows),
+                 .chunks = static_cast<int>(chunks)});
+  } catch (const Error& error) {
+    out.push_back(
+        {{"pipeline.schedule", "pipeline.chunks", "train.micro_batch_size"}, error.what()});
+  }
 }
 
 void check_batch(const TrainConfig& train, std::optional<int64_t> data_ranks, Violations& out) {
@@ -244,6 +291,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   const std::optional<int64_t> data_ranks = check_mesh(config.mesh, world_size, violations);
   check_batch(config.train, data_ranks, violations);
   check_tensor_parallel(config, data_ranks, violations);
+  check_pipeline(config, data_ranks, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

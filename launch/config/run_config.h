@@ -12,6 +12,7 @@
 #include "core/model/gpt_config.h"
 #include "data/data_config.h"
 #include "optim/optimizer_config.h"
+#include "parallel/pipeline/pipeline_config.h"
 
 namespace weft {
 
@@ -70,6 +71,7 @@ struct RunConfig {
   AdamWConfig optimizer;
   ScheduleConfig schedule;
   MeshConfig mesh;
+  PipelineConfig pipeline;
   CheckpointConfig checkpoint;
   LoadConfig load;
   CpuConfig cpu;

@@ -23,6 +23,7 @@ class BatchReport {
   void reset(bool stop);
   // f64 [1]: the sum of token losses of a micro-batch is added to it.
   Tensor loss(int64_t slot) const { return values_.slice(slot, slot + 1); }
+  Tensor losses() const { return values_.slice(0, slots()); }
   // f64, to be summed over the ranks.
   const Tensor& values() const { return values_; }
   // Copies values() to the host.

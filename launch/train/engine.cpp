@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launch/train/model_partition.h"
 #include "optim/freeze.h"
 #include "parallel/comm/trace.h"
 #include "parallel/tensor/gpt_placement.h"
@@ -18,39 +19,51 @@ Sharding sharding_of(const RunConfig& config) {
 
 }  // namespace
 
-// The arenas of a rank, and the micro-batch stack that lives in two of them.
-struct Engine::Memory {
-  Memory()
-      : weights("weights"),
-        gradients("gradients"),
-        optimizer("optimizer"),
-        activations("activations"),
-        deferred("deferred"),
-        workspace("workspace"),
-        batch("batch"),
-        saved(activations, deferred) {}
-  // Real arenas as large as the peaks of `plan`.
-  Memory(Device& device, const Memory& plan)
-      : weights("weights", device, plan.weights.peak()),
-        gradients("gradients", device, plan.gradients.peak()),
-        optimizer("optimizer", device, plan.optimizer.peak()),
-        activations("activations", device, plan.activations.peak()),
-        deferred("deferred", device, plan.deferred.peak()),
-        workspace("workspace", device, plan.workspace.peak()),
-        batch("batch", device, plan.batch.peak()),
-        saved(activations, deferred) {}
+// Runs micro-batches through this stage's chunks.
+class Engine::Work final : public StageWork {
+ public:
+  // A batch of samples from `first` on; `update` is the number of the step, in training.
+  Work(Engine& engine, const FillSample& fill, bool training, int64_t update, int64_t first)
+      : engine_(engine), fill_(fill), training_(training), update_(update), first_(first) {}
 
-  std::vector<SegmentBytes> segments() const {
-    std::vector<SegmentBytes> out;
-    for (const Arena* a :
-         {&weights, &gradients, &optimizer, &activations, &deferred, &workspace, &batch}) {
-      out.push_back({a->name(), a->counting() ? a->peak() : a->capacity()});
-    }
-    return out;
+  Tensor forward(const Step& unit, int slot, const Tensor& in) override {
+    UnitMemory& memory = memory_of(slot);
+    MicroBatch& batch = memory.batch;
+    const GptPart& part = engine_.model_.part(unit.chunk);
+    if (part.embeds || part.has_head) engine_.load(sample_of(unit), fill_, batch);
+    batch.loss_sum = engine_.report_.loss(engine_.loss_slot(index_of(unit)));
+    Context ctx = context(unit);
+    if (training_) return engine_.model_.forward(unit.chunk, batch, in, memory.saved, ctx);
+    return engine_.model_.evaluate(unit.chunk, batch, in, memory.saved, ctx);
+  }
+  void backward(const Step& unit, int slot, const Tensor& grad) override {
+    UnitMemory& memory = memory_of(slot);
+    Context ctx = context(unit);
+    engine_.model_.backward(unit.chunk, memory.batch, grad, memory.saved, ctx,
+                            engine_.reducer_.get());
+  }
+  void backward_weights(const Step& unit, int slot) override {
+    Context ctx = context(unit);
+    engine_.model_.backward_weights(unit.chunk, memory_of(slot).saved, ctx, engine_.reducer_.get());
   }
 
-  Arena weights, gradients, optimizer, activations, deferred, workspace, batch;
-  Saved saved;
+ private:
+  UnitMemory& memory_of(int slot) { return engine_.memory_->units[static_cast<size_t>(slot)]; }
+  int64_t index_of(const Step& unit) const {
+    return engine_.plan_.micro_batch(engine_.rank_.mesh.coord().dp, unit.microbatch);
+  }
+  int64_t sample_of(const Step& unit) const {
+    return first_ + index_of(unit) * engine_.plan_.rows();
+  }
+  Context context(const Step& unit) {
+    return engine_.context(*engine_.memory_, engine_.rank_.ops, engine_.tensor_group(), update_,
+                           sample_of(unit), training_);
+  }
+
+  Engine& engine_;
+  const FillSample& fill_;
+  bool training_;
+  int64_t update_, first_;
 };
 
 Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit)
@@ -59,22 +72,34 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       sequence_length_(config.sequence_length()),
       plan_(config.train.batch_size, rank.mesh.shape().dp,
             config.micro_batch_size(rank.mesh.shape().dp)),
+      partition_(model_partition(config)),
+      schedule_(make_schedule(config.pipeline.schedule,
+                              {.stages = rank.mesh.shape().pp,
+                               .microbatches = static_cast<int>(plan_.micro_batches()),
+                               .chunks = partition_.chunks()})),
+      train_plan_(make_stage_plan(schedule_, rank.mesh.coord().pp)),
+      evaluate_plan_(make_stage_plan(make_forward_schedule({.stages = rank.mesh.shape().pp,
+                                                            .microbatches = schedule_.microbatches,
+                                                            .chunks = schedule_.chunks}),
+                                     rank.mesh.coord().pp)),
       parameters_(rank.mesh.shape(), rank.mesh.coord(), sharding_of(config)),
-      model_(config.model, tensor_parallel_placement(), parameters_),
+      model_(config.model, tensor_parallel_placement(), partition_, parameters_),
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
+      shared_gradients_(parameters_),
+      executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
       report_(rank.device, rank.compute) {
   if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
   freeze(parameters_, config.optimizer.freeze);
-  Memory plan;
-  lay_out(plan);
+  EngineMemory plan;
+  lay_out(plan, train_plan_.slots);
   rehearse(plan);
-  admit(plan.segments());
-  memory_ = std::make_unique<Memory>(rank.device, plan);
-  lay_out(*memory_);
-  host_tokens_.resize(static_cast<size_t>(tokens_.elements()));
-  host_targets_.resize(static_cast<size_t>(targets_.elements()));
+  admit(plan.segments(train_plan_.slots));
+  memory_ = std::make_unique<EngineMemory>(rank.device, plan, train_plan_.slots);
+  lay_out(*memory_, train_plan_.slots);
+  host_tokens_.resize(static_cast<size_t>(plan_.rows() * sequence_length_));
+  host_targets_.resize(host_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
   reducer_ = std::make_unique<GradientReducer>(parameters_, rank.mesh, rank.device,
                                                rank.communication, rank.ops);
@@ -86,36 +111,56 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
 
 Engine::~Engine() = default;
 
-void Engine::lay_out(Memory& memory) {
+Shape Engine::activation() const {
+  const int64_t rows = plan_.rows() * sequence_length_ / rank_.mesh.shape().tp;
+  return {rows, config_.model.width};
+}
+
+void Engine::lay_out(EngineMemory& memory, int slots) {
   parameters_.allocate(memory.weights, &memory.gradients, DType::f32);
   model_.allocate_constants(memory.weights, DType::f32, rank_.device, rank_.compute);
   optimizer_.allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
-  tokens_ = memory.batch.allocate({plan_.rows(), sequence_length_}, DType::i32);
-  targets_ = memory.batch.allocate({plan_.rows(), sequence_length_}, DType::i32);
+  shared_gradients_.allocate(memory.communication);
+  executor_.allocate(memory.communication, train_plan_, activation(), DType::f32);
+  const Shape ids{plan_.rows(), sequence_length_};
+  for (int slot = 0; slot < slots; ++slot) {
+    const MicroBatch batch{
+        .tokens = memory.batch.allocate(ids, DType::i32),
+        .targets = memory.batch.allocate(ids, DType::i32),
+        .grad_scale = 1.0 / static_cast<double>(config_.train.batch_size * sequence_length_),
+        .loss_sum = {}};
+    memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
+  }
   report_.allocate(memory.batch, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 
-// One micro-batch and one evaluation over counting arenas: their peaks are the plan.
-void Engine::rehearse(Memory& memory) {
+// One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan.
+void Engine::rehearse(EngineMemory& memory) {
   const std::unique_ptr<Ops> counting = make_counting_ops();
   std::unique_ptr<Communicator> nobody;  // collectives that move nothing
   if (tensor_group() != nullptr) {
     nobody = make_counting_communicator("tp", rank_.mesh.coord().tp, rank_.mesh.shape().tp);
   }
   Context training = context(memory, *counting, nobody.get(), 1, 0, true);
-  const Tensor loss = report_.loss(0);
-  model_.forward(tokens_, memory.saved, training);
-  model_.backward(tokens_, targets_, 1.0, loss, memory.saved, training, nullptr);
   Context evaluation = context(memory, *counting, nobody.get(), 1, 0, false);
-  model_.loss(tokens_, targets_, loss, memory.saved, evaluation);
+  UnitMemory& unit = memory.units.front();
+  unit.batch.loss_sum = report_.loss(0);
+  const Tensor boundary(nullptr, activation(), DType::f32);
+  for (int chunk = 0; chunk < model_.chunks(); ++chunk) {
+    const Tensor in = model_.part(chunk).embeds ? Tensor() : boundary;
+    model_.forward(chunk, unit.batch, in, unit.saved, training);
+    model_.backward(chunk, unit.batch, boundary, unit.saved, training, nullptr);
+    if (training.defer_weights) model_.backward_weights(chunk, unit.saved, training, nullptr);
+    model_.evaluate(chunk, unit.batch, in, unit.saved, evaluation);
+  }
 }
 
 Communicator* Engine::tensor_group() {
   return rank_.mesh.shape().tp > 1 ? &rank_.mesh.axis(Axis::tp) : nullptr;
 }
 
-Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+Context Engine::context(EngineMemory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
                         int64_t first_sample, bool training) {
   return {.ops = ops,
           .stream = rank_.compute,
@@ -123,6 +168,7 @@ Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, in
           .seed = static_cast<uint64_t>(config_.seed),
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
+          .defer_weights = training && schedule_.split_backward,
           .samples = plan_.rows(),
           .first_sample = first_sample,
           .tokens = TokenShare::whole(sequence_length_),
@@ -130,31 +176,26 @@ Context Engine::context(Memory& memory, Ops& ops, Communicator* tensor_group, in
           .tensor_side = tensor_side_ && tensor_group != nullptr ? &*tensor_side_ : nullptr};
 }
 
-void Engine::load(int64_t first_sample, const FillSample& fill) {
+void Engine::load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch) {
   const auto length = static_cast<size_t>(sequence_length_);
   for (int64_t i = 0; i < plan_.rows(); ++i) {
     const size_t at = static_cast<size_t>(i) * length;
     fill(first_sample + i, std::span(host_tokens_).subspan(at, length),
          std::span(host_targets_).subspan(at, length));
   }
-  rank_.device.copy_to_device(tokens_.raw(), host_tokens_.data(), tokens_.bytes(), rank_.compute);
-  rank_.device.copy_to_device(targets_.raw(), host_targets_.data(), targets_.bytes(),
+  rank_.device.copy_to_device(batch.tokens.raw(), host_tokens_.data(), batch.tokens.bytes(),
+                              rank_.compute);
+  rank_.device.copy_to_device(batch.targets.raw(), host_targets_.data(), batch.targets.bytes(),
                               rank_.compute);
 }
 
-void Engine::sum_over_ranks(const Tensor& values) {
+// Over the ranks of `group`, on the communication stream, which the compute stream then waits for.
+void Engine::sum_over(Communicator& group, const Tensor& values) {
   rank_.compute.record(*handover_);
   rank_.communication.wait(*handover_);
-  rank_.mesh.gradient().all_reduce(values, ReduceOp::sum, rank_.communication);
+  group.all_reduce(values, ReduceOp::sum, rank_.communication);
   rank_.communication.record(*handover_);
   rank_.compute.wait(*handover_);
-}
-
-double Engine::read(const Tensor& scalar) {
-  double value = 0;
-  rank_.device.copy_to_host(&value, scalar.raw(), sizeof(value), rank_.compute);
-  rank_.compute.synchronize();
-  return value;
 }
 
 // Every rank that sees other tokens has a slot of its own for its part of a micro-batch's loss.
@@ -162,10 +203,15 @@ int64_t Engine::loss_slot(int64_t micro_batch) const {
   return micro_batch * rank_.mesh.shape().cp + rank_.mesh.coord().cp;
 }
 
-// From the report, which is complete on this rank after the call.
+// From the report, which is complete on this rank after the call. Of the ranks that compute the
+// same loss one speaks.
 double Engine::total_loss() {
-  sum_over_ranks(report_.values());
+  if (rank_.mesh.coord().tp != 0) rank_.ops.fill(report_.losses(), 0, rank_.compute);
+  sum_over(rank_.mesh.world(), report_.values());
   report_.read();
+  // Nothing is under way any more: what failed in a transfer is thrown here.
+  rank_.communication.synchronize();
+  executor_.synchronize();
   return report_.total_loss();
 }
 
@@ -174,18 +220,11 @@ double Engine::mean_loss(int64_t samples) {
 }
 
 void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& fill) {
-  const double tokens = static_cast<double>(config_.train.batch_size * sequence_length_);
-  const int64_t dp_rank = rank_.mesh.coord().dp;
   reducer_->begin(plan_.micro_batches());
-  for (int64_t m = 0; m < plan_.micro_batches(); ++m) {
-    const int64_t sample = first_sample + plan_.sample(0, dp_rank, m, 0);
-    load(sample, fill);
-    Context ctx = context(*memory_, rank_.ops, tensor_group(), update, sample, true);
-    model_.forward(tokens_, memory_->saved, ctx);
-    const Tensor loss = report_.loss(loss_slot(plan_.micro_batch(dp_rank, m)));
-    model_.backward(tokens_, targets_, 1.0 / tokens, loss, memory_->saved, ctx, reducer_.get());
-  }
+  Work work(*this, fill, true, update, first_sample);
+  executor_.run(train_plan_, work);
   reducer_->finish(rank_.compute);
+  shared_gradients_.sum(rank_.mesh, rank_.ops, rank_.compute);
 }
 
 StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
@@ -194,11 +233,12 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.sum_blocks(rank_.ops, rank_.compute);
-  if (gatherer_) sum_over_ranks(norm_.blocks());
+  if (gatherer_) sum_over(rank_.mesh.gradient(), norm_.blocks());
+  rank_.mesh.axis(Axis::pp).all_reduce(norm_.blocks(), ReduceOp::sum, rank_.compute);
   norm_.combine(config_.train.clip_norm, rank_.mesh, rank_.ops, rank_.compute);
   StepResult result;
+  rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
   result.loss = mean_loss(config_.train.batch_size);
-  result.grad_norm = read(norm_.norm());
   result.stop = report_.stop();
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
     fail(ErrorKind::diverged,
@@ -222,37 +262,24 @@ void Engine::clear_gradients() {
 }
 
 double Engine::evaluate(int64_t samples, const FillSample& fill) {
-  // In rounds of as many micro-batches as a step has; a short last one is filled up with samples
-  // whose targets are ignored.
+  // In rounds of as many micro-batches as a step has; the last one is filled up with samples whose
+  // targets are ignored.
   const FillSample fill_up = [&](int64_t sample, std::span<int32_t> inputs,
                                  std::span<int32_t> targets) {
     fill(std::min(sample, samples - 1), inputs, targets);
     if (sample >= samples) std::fill(targets.begin(), targets.end(), -1);
   };
-  const int64_t batches = (samples + plan_.rows() - 1) / plan_.rows();
+  const int64_t round = plan_.all_micro_batches() * plan_.rows();
   double total = 0;
-  for (int64_t first = 0; first < batches; first += plan_.all_micro_batches()) {
-    const int64_t count = std::min(plan_.all_micro_batches(), batches - first);
-    total += evaluate_round(first, count, fill_up);
+  for (int64_t first = 0; first < samples; first += round) {
+    report_.reset(false);
+    Work work(*this, fill_up, false, 0, first);
+    executor_.run(evaluate_plan_, work);
+    total += total_loss();
   }
   return total / static_cast<double>(samples * sequence_length_);
 }
 
-// The summed loss of micro-batches [first, first + count) of an evaluation, of which every rank
-// takes a contiguous share.
-double Engine::evaluate_round(int64_t first, int64_t count, const FillSample& fill) {
-  const int64_t ranks = rank_.mesh.shape().dp;
-  const int64_t dp_rank = rank_.mesh.coord().dp;
-  report_.reset(false);
-  for (int64_t b = count * dp_rank / ranks; b < count * (dp_rank + 1) / ranks; ++b) {
-    const int64_t sample = (first + b) * plan_.rows();
-    load(sample, fill);
-    Context ctx = context(*memory_, rank_.ops, tensor_group(), 0, sample, false);
-    model_.loss(tokens_, targets_, report_.loss(loss_slot(b)), memory_->saved, ctx);
-  }
-  return total_loss();
-}
-
-std::vector<SegmentBytes> Engine::memory() const { return memory_->segments(); }
+std::vector<SegmentBytes> Engine::memory() const { return memory_->segments(train_plan_.slots); }
 
 }  // namespace weft

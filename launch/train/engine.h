@@ -15,10 +15,13 @@
 #include "data/batch.h"
 #include "launch/config/run_config.h"
 #include "launch/train/batch_report.h"
+#include "launch/train/engine_memory.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
 #include "parallel/data/gradient_reducer.h"
 #include "parallel/data/weight_gatherer.h"
+#include "parallel/pipeline/executor.h"
+#include "parallel/pipeline/shared_gradients.h"
 
 namespace weft {
 
@@ -44,18 +47,14 @@ struct StepResult {
   bool stop = false;     // some rank asked to stop after this step
 };
 
-struct SegmentBytes {
-  std::string name;  // "weights", "gradients", ...
-  size_t bytes;
-};
-
 // Sees the planned bytes of a rank before any is allocated.
 using AdmitMemory = std::function<void(const std::vector<SegmentBytes>&)>;
 
 class Engine {
  public:
   // config.model.vocab_size must be set. Plans memory, offers the plan to `admit` (which throws to
-  // refuse it), allocates, and initialises the weights.
+  // refuse it), allocates, and initialises the weights. The configuration has passed cross_check
+  // for this mesh.
   Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit);
   ~Engine();
 
@@ -81,36 +80,40 @@ class Engine {
   int64_t micro_batches() const { return plan_.micro_batches(); }  // of this rank per step
 
  private:
-  struct Memory;
+  class Work;
 
-  void lay_out(Memory& memory);
-  void rehearse(Memory& memory);
-  Context context(Memory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+  void lay_out(EngineMemory& memory, int slots);
+  void rehearse(EngineMemory& memory);
+  Context context(EngineMemory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
                   int64_t first_sample, bool training);
   Communicator* tensor_group();  // null when weights are whole
-  void load(int64_t first_sample, const FillSample& fill);
+  Shape activation() const;      // [S,C]
+  void load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch);
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
-  void sum_over_ranks(const Tensor& values);
-  double read(const Tensor& scalar);
+  void sum_over(Communicator& group, const Tensor& values);
   int64_t loss_slot(int64_t micro_batch) const;
   double total_loss();
   double mean_loss(int64_t samples);
-  double evaluate_round(int64_t first, int64_t count, const FillSample& fill);
 
   RunConfig config_;
   RankResources rank_;
   int64_t sequence_length_;
   BatchPlan plan_;
+  GptPartition partition_;
+  Schedule schedule_;
+  StagePlan train_plan_;
+  StagePlan evaluate_plan_;
   ParameterSet parameters_;
   Gpt model_;
   AdamW optimizer_;
   GradientNorm norm_;
-  std::unique_ptr<Memory> memory_;
+  SharedGradients shared_gradients_;
+  PipelineExecutor executor_;
+  std::unique_ptr<EngineMemory> memory_;
   std::unique_ptr<GradientReducer> reducer_;
   std::unique_ptr<WeightGatherer> gatherer_;  // null when every rank updates all it holds
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
-  Tensor tokens_, targets_;  // [B,T] i32
   BatchReport report_;
   std::vector<int32_t> host_tokens_, host_targets_;
 };

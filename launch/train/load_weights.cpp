@@ -94,7 +94,8 @@ void require_same_meaning(const CheckpointReader& reader, const GptConfig& model
 void require_weights(const CheckpointReader& reader, const RunConfig& config) {
   require_same_meaning(reader, config.model);
   ParameterSet whole_model({}, {});
-  const GptParameters registered(config.model, replicate(), whole_model);
+  const GptParameters registered(config.model, replicate(),
+                                 GptPartition::whole(config.model.layers), whole_model);
   std::set<std::string> known;
   for (const auto& p : whole_model) {
     for (const Region& r : regions(p->spec, {}, {})) {

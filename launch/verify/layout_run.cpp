@@ -57,9 +57,9 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto communication = device->make_stream(StreamKind::communication);
   const auto tensor_side = layout.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
   const auto ops = make_ops(*device);
-  Mesh mesh(
-      bootstrap, {.dp = layout.dp, .tp = layout.tp},
-      [&](std::unique_ptr<Communicator> inner) { return make_faulty(std::move(inner), counter); });
+  Mesh mesh(bootstrap, mesh_shape(layout), [&](std::unique_ptr<Communicator> inner) {
+    return make_faulty(std::move(inner), counter);
+  });
   Engine engine(config,
                 {.mesh = mesh,
                  .device = *device,
@@ -137,16 +137,29 @@ LogicalTensors assemble(const std::vector<RankTrace>& ranks, std::vector<Piece> 
 }  // namespace
 
 std::string to_string(const Layout& layout) {
-  return fmt::format("dp {} tp {} micro-batch {} zero {}", layout.dp, layout.tp,
-                     layout.micro_batch_size, layout.zero);
+  std::string text = fmt::format("dp {} tp {} micro-batch {} zero {}", layout.dp, layout.tp,
+                                 layout.micro_batch_size, layout.zero);
+  if (layout.pp > 1) text += fmt::format(" pp {} {}", layout.pp, name(layout.schedule));
+  return text;
 }
 
-LayoutTrace run_layout(RunConfig config, const Layout& layout, int64_t steps,
-                       const FillSample& fill, const Fault& fault, int64_t* calls) {
+MeshShape mesh_shape(const Layout& layout) {
+  return {.dp = layout.dp, .tp = layout.tp, .pp = layout.pp};
+}
+
+RunConfig with_layout(RunConfig config, const Layout& layout) {
   config.mesh.dp = layout.dp;
   config.mesh.tp = layout.tp;
   config.mesh.zero = layout.zero;
+  config.mesh.pp = layout.pp;
+  config.pipeline = {.schedule = layout.schedule, .chunks = {}, .layers = {}};
   config.train.micro_batch_size = layout.micro_batch_size;
+  return config;
+}
+
+LayoutTrace run_layout(const RunConfig& given, const Layout& layout, int64_t steps,
+                       const FillSample& fill, const Fault& fault, int64_t* calls) {
+  const RunConfig config = with_layout(given, layout);
   std::vector<RankTrace> ranks(static_cast<size_t>(layout.ranks()));
   run_local_ranks(layout.ranks(), [&](Bootstrap& bootstrap) {
     ranks[static_cast<size_t>(bootstrap.rank())] =

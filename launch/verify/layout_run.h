@@ -11,17 +11,23 @@
 
 namespace weft {
 
-// How a run is spread over ranks. Extends as axes become trainable.
+// How a run is spread over ranks.
 struct Layout {
   int dp = 1;
   int tp = 1;
   int64_t micro_batch_size = 1;
   int64_t zero = 0;
+  int pp = 1;
+  ScheduleKind schedule = ScheduleKind::one_f_one_b;
 
-  int ranks() const { return dp * tp; }
+  int ranks() const { return dp * tp * pp; }
   bool operator==(const Layout&) const = default;
 };
-std::string to_string(const Layout& layout);  // "dp 2 tp 4 micro-batch 3 zero 1"
+// "dp 2 tp 4 micro-batch 3 zero 1 pp 2 zb-h1".
+std::string to_string(const Layout& layout);
+MeshShape mesh_shape(const Layout& layout);
+// The run with the layout's keys.
+RunConfig with_layout(RunConfig config, const Layout& layout);
 
 using Values = std::vector<float>;
 using LogicalTensors = std::map<std::string, Values>;  // row-major, by logical name
@@ -46,7 +52,7 @@ struct Fault {
 // Trains `steps` steps on `layout.ranks()` ranks that are threads of this process, on the samples
 // of `fill`. config.model.vocab_size must be set. `calls`, unless null, receives the number of
 // collectives that one rank made.
-LayoutTrace run_layout(RunConfig config, const Layout& layout, int64_t steps,
+LayoutTrace run_layout(const RunConfig& config, const Layout& layout, int64_t steps,
                        const FillSample& fill, const Fault& fault = {}, int64_t* calls = nullptr);
 
 }  // namespace weft

@@ -13,7 +13,7 @@
 namespace weft {
 namespace {
 
-constexpr int64_t kLayers = 2, kHeadDim = 8, kTokens = 16, kVocab = 61;
+constexpr int64_t kLayers = 4, kHeadDim = 8, kTokens = 16, kVocab = 61;
 constexpr int64_t kZeroStages = 1;
 constexpr double kUnit = 0x1p-24;  // rounding unit of f32
 
@@ -65,12 +65,34 @@ std::string scale_name(const std::string& name) {
   return at == std::string::npos ? name : name.substr(0, at) + ".attn.v.bias";
 }
 
-bool is_legal(RunConfig config, const Layout& layout) {
-  config.mesh.dp = layout.dp;
-  config.mesh.tp = layout.tp;
-  config.mesh.zero = layout.zero;
-  config.train.micro_batch_size = layout.micro_batch_size;
-  return cross_check(config, std::nullopt).empty();
+bool is_legal(const RunConfig& config, const Layout& layout) {
+  return cross_check(with_layout(config, layout), std::nullopt).empty();
+}
+
+std::vector<int> divisors(int number) {
+  std::vector<int> found;
+  for (int d = 1; d <= number; ++d) {
+    if (number % d == 0) found.push_back(d);
+  }
+  return found;
+}
+
+// The legal layouts of `shape`, one for each schedule, micro-batch size and ZeRO stage.
+void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>& all) {
+  for (const ScheduleKind schedule : schedule_kinds()) {
+    // One stage runs no schedule worth the name.
+    if (shape.pp == 1 && schedule != ScheduleKind::one_f_one_b) continue;
+    for (int64_t micro = config.train.batch_size / shape.dp; micro >= 1; micro /= 2) {
+      if (config.train.batch_size % (micro * shape.dp) != 0) continue;
+      for (int64_t zero = 0; zero <= (shape.dp > 1 ? kZeroStages : 0); ++zero) {
+        Layout layout = shape;
+        layout.micro_batch_size = micro;
+        layout.schedule = schedule;
+        layout.zero = zero;
+        if (is_legal(config, layout)) all.push_back(layout);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -101,16 +123,9 @@ RunConfig shrink(const RunConfig& config) {
 std::vector<Layout> legal_layouts(const RunConfig& config, int max_ranks) {
   std::vector<Layout> all;
   for (int ranks = 1; ranks <= max_ranks; ++ranks) {
-    for (int tp = 1; tp <= ranks; ++tp) {
-      if (ranks % tp != 0) continue;
-      const int dp = ranks / tp;
-      const int64_t per_rank = config.train.batch_size / dp;
-      for (int64_t micro = per_rank; micro >= 1; micro /= 2) {
-        for (int64_t zero = 0; zero <= (dp > 1 ? kZeroStages : 0); ++zero) {
-          const Layout layout{dp, tp, micro, zero};
-          const bool divides = micro * dp > 0 && config.train.batch_size % (micro * dp) == 0;
-          if (divides && is_legal(config, layout)) all.push_back(layout);
-        }
+    for (const int tp : divisors(ranks)) {
+      for (const int pp : divisors(ranks / tp)) {
+        add_legal(config, {.dp = ranks / tp / pp, .tp = tp, .pp = pp}, all);
       }
     }
   }

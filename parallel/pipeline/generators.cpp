@@ -107,6 +107,19 @@ Steps with_transfers(const Schedule& schedule, int stage) {
   return steps;
 }
 
+Schedule add_transfers(Schedule schedule) {
+  for (int stage = 0; stage < schedule.stage_count(); ++stage) {
+    schedule.stages[stage] = with_transfers(schedule, stage);
+  }
+  return schedule;
+}
+
+Schedule checked(Schedule schedule) {
+  const std::optional<std::string> fault = find_fault(schedule);
+  WEFT_CHECK(!fault, "{}: {}", description(schedule), *fault);
+  return schedule;
+}
+
 Steps compute_steps(ScheduleKind kind, const PipelineShape& shape, int stage) {
   switch (kind) {
     case ScheduleKind::gpipe:
@@ -123,19 +136,7 @@ Steps compute_steps(ScheduleKind kind, const PipelineShape& shape, int stage) {
 
 }  // namespace
 
-std::string_view name(ScheduleKind kind) {
-  switch (kind) {
-    case ScheduleKind::gpipe:
-      return "gpipe";
-    case ScheduleKind::one_f_one_b:
-      return "1f1b";
-    case ScheduleKind::interleaved_1f1b:
-      return "interleaved";
-    case ScheduleKind::zero_bubble_h1:
-      return "zb-h1";
-  }
-  WEFT_CHECK(false, "schedule kind {}", static_cast<int>(kind));
-}
+std::string_view name(ScheduleKind kind) { return enum_name(kind); }
 
 std::span<const ScheduleKind> schedule_kinds() { return kKinds; }
 
@@ -185,6 +186,25 @@ void check_shape(ScheduleKind kind, const PipelineShape& shape) {
   }
 }
 
+Schedule make_forward_schedule(const PipelineShape& shape) {
+  Schedule schedule{.name = "evaluation",
+                    .stages = std::vector<Steps>(shape.stages),
+                    .microbatches = shape.microbatches,
+                    .chunks = shape.chunks,
+                    .forward_only = true};
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    for (int group = 0; group < shape.microbatches; group += shape.stages) {
+      const int end = std::min(group + shape.stages, shape.microbatches);
+      for (int chunk = 0; chunk < shape.chunks; ++chunk) {
+        for (int m = group; m < end; ++m) {
+          schedule.stages[stage].push_back({Act::forward, m, chunk});
+        }
+      }
+    }
+  }
+  return checked(add_transfers(std::move(schedule)));
+}
+
 Schedule make_schedule(ScheduleKind kind, const PipelineShape& shape) {
   check_shape(kind, shape);
   Schedule schedule{.name = std::string(name(kind)),
@@ -195,12 +215,7 @@ Schedule make_schedule(ScheduleKind kind, const PipelineShape& shape) {
   for (int stage = 0; stage < shape.stages; ++stage) {
     schedule.stages[stage] = compute_steps(kind, shape, stage);
   }
-  for (int stage = 0; stage < shape.stages; ++stage) {
-    schedule.stages[stage] = with_transfers(schedule, stage);
-  }
-  const std::optional<std::string> fault = find_fault(schedule);
-  WEFT_CHECK(!fault, "{}: {}", description(schedule), *fault);
-  return schedule;
+  return checked(add_transfers(std::move(schedule)));
 }
 
 }  // namespace weft

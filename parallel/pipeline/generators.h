@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/base/fields.h"
 #include "parallel/pipeline/schedule.h"
 
 namespace weft {
@@ -18,6 +19,9 @@ enum class ScheduleKind {
   interleaved_1f1b,  // several chunks per stage: the idle time shrinks by their number
   zero_bubble_h1,    // 1F1B whose weight gradients are deferred into what was idle time
 };
+constexpr auto enum_names(ScheduleKind) {
+  return named_values("gpipe", "1f1b", "interleaved", "zb-h1");
+}
 
 // "gpipe", "1f1b", "interleaved", "zb-h1".
 std::string_view name(ScheduleKind kind);
@@ -39,5 +43,9 @@ void check_shape(ScheduleKind kind, const PipelineShape& shape);
 // The schedule of one training step, transfers included; find_fault (validate.h) finds none in it.
 // Throws as check_shape.
 Schedule make_schedule(ScheduleKind kind, const PipelineShape& shape);
+
+// The forwards alone, for evaluation: any number of micro-batches, groups of `stages` of them
+// through all chunks before the next.
+Schedule make_forward_schedule(const PipelineShape& shape);
 
 }  // namespace weft

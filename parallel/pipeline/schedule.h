@@ -38,6 +38,7 @@ struct Schedule {
   int microbatches = 0;                   // per training step
   int chunks = 1;                         // parts of the model on each stage
   bool split_backward = false;            // every unit has a backward_weights step
+  bool forward_only = false;              // evaluation: no unit has a backward
 
   int stage_count() const { return static_cast<int>(stages.size()); }
 };

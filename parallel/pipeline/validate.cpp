@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "core/base/error.h"
+
 namespace weft {
 namespace {
 
@@ -45,6 +47,9 @@ bool within(const Schedule& schedule, const Step& step) {
 }
 
 bool expected(const Schedule& schedule, int stage, const Step& step) {
+  const bool goes_up =
+      step.act == Act::forward || step.act == Act::send_act || step.act == Act::recv_act;
+  if (schedule.forward_only && !goes_up) return false;
   if (is_transfer(step.act)) return peer_of(schedule, stage, step).has_value();
   return step.act != Act::backward_weights || schedule.split_backward;
 }
@@ -60,8 +65,9 @@ Fault place_steps(const Schedule& schedule, Positions& positions) {
       }
       if (!expected(schedule, stage, steps[i])) {
         return where(schedule, stage, steps[i]) +
-               (is_transfer(steps[i].act) ? " has no other end"
-                                          : " in a schedule that does not split backward");
+               (schedule.forward_only       ? " in a schedule of forwards alone"
+                : is_transfer(steps[i].act) ? " has no other end"
+                                            : " in a schedule that does not split backward");
       }
       int& position = positions.at(stage, steps[i]);
       if (position != kAbsent) return where(schedule, stage, steps[i]) + " is done twice";
@@ -234,6 +240,7 @@ Fault find_fault(const Schedule& schedule, Sends sends) {
 }
 
 std::vector<InFlight> peak_in_flight(const Schedule& schedule) {
+  WEFT_CHECK(!schedule.forward_only, "{} holds nothing", description(schedule));
   const Act last = schedule.split_backward ? Act::backward_weights : Act::backward;
   std::vector<InFlight> peaks;
   for (const std::vector<Step>& steps : schedule.stages) {

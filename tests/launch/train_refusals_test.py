@@ -27,7 +27,7 @@ WRONG_CONFIGS = [
      "try 6 or 8"),
     ("micro-batch that does not divide", (*TRAIN, "train.micro_batch_size=5"), "config",
      "try 10 or 15"),
-    ("axis that is not there yet", (*TRAIN, "mesh.pp=2"), "config", "try 1"),
+    ("pipeline with too few blocks", (*TRAIN, "mesh.pp=64"), "config", "as many blocks"),
     ("mesh that is not the job", (*TRAIN, "mesh.dp=2"), "config", "or start 2 ranks"),
     ("warm-up longer than the run", (*TRAIN, "schedule.warmup_steps=31"), "config", "at most 30"),
     ("nothing to train on", (*TRAIN, "data.train=[]"), "config", "weft prepare"),

@@ -103,7 +103,7 @@ TEST(Gpt, RegistersAsManyElementsAsItsConfigCounts) {
     GptConfig c = config();
     v.change(c);
     ParameterSet set(MeshShape{}, MeshCoord{});
-    const Gpt model(c, replicate(), set);
+    const Gpt model(c, replicate(), GptPartition::whole(c.layers), set);
     EXPECT_EQ(set.global_elements(), parameter_count(c)) << v.name;
   }
 }
@@ -121,7 +121,7 @@ TEST(Gpt, TrainingAndEvaluationAgreeOnTheLoss) {
   const double training = gpt.forward_backward();
   *gpt.loss_sum.data<double>() = 0;
   Context ctx = gpt.context();
-  gpt.model.loss(gpt.tokens, gpt.targets, gpt.loss_sum, gpt.saved, ctx);
+  gpt.model.evaluate(0, gpt.batch(), {}, gpt.saved, ctx);
   EXPECT_EQ(training, *gpt.loss_sum.data<double>());
 }
 
@@ -152,7 +152,7 @@ TEST(Gpt, CountsOperationsAsPalmDoes) {
   c.vocab_size = 50257;
   c.bias = false;
   ParameterSet set(MeshShape{}, MeshCoord{});
-  const Gpt model(c, replicate(), set);
+  const Gpt model(c, replicate(), GptPartition::whole(c.layers), set);
   EXPECT_EQ(model.flops_per_token(1024) * 1024, 875062886400.0);
 }
 

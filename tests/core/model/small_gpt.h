@@ -22,7 +22,7 @@ class SmallGpt {
         stream(device->make_stream(StreamKind::compute)),
         ops(make_ops(*device)),
         parameters(MeshShape{}, MeshCoord{}),
-        model(config, replicate(), parameters),
+        model(config, replicate(), GptPartition::whole(config.layers), parameters),
         dtype_(dtype),
         weights_("weights", *device, kBytes),
         gradients_("gradients", *device, kBytes),
@@ -33,6 +33,7 @@ class SmallGpt {
     parameters.allocate(weights_, &gradients_, dtype);
     model.allocate_constants(weights_, dtype, *device, *stream);
     parameters.initialize(5, *device, *stream);
+    grad_ = work_.allocate({kBatch * kLength, config.width}, dtype);
     tokens = work_.allocate({kBatch, kLength}, DType::i32);
     targets = work_.allocate({kBatch, kLength}, DType::i32);
     loss_sum = work_.allocate({1}, DType::f64);
@@ -58,6 +59,8 @@ class SmallGpt {
             .tokens = TokenShare::whole(kLength)};
   }
 
+  MicroBatch batch() const { return {tokens, targets, 1.0, loss_sum}; }
+
   void clear_gradients() {
     for (const auto& p : parameters) ops->fill(p->grad, 0, *stream);
   }
@@ -67,9 +70,9 @@ class SmallGpt {
     clear_gradients();
     *loss_sum.data<double>() = 0;
     Context ctx = context(defer_weights);
-    model.forward(tokens, saved, ctx);
-    model.backward(tokens, targets, 1.0, loss_sum, saved, ctx, listener);
-    if (defer_weights) model.backward_weights(saved, ctx);
+    model.forward(0, batch(), {}, saved, ctx);
+    model.backward(0, batch(), grad_, saved, ctx, listener);
+    if (defer_weights) model.backward_weights(0, saved, ctx, listener);
     return *loss_sum.data<double>();
   }
 
@@ -83,6 +86,7 @@ class SmallGpt {
   static constexpr size_t kBytes = 4 << 20;
   DType dtype_;
   Arena weights_, gradients_, activations_, deferred_, work_;
+  Tensor grad_;
 
  public:
   Saved saved;

@@ -101,8 +101,35 @@ const Case kCases[] = {
        c.schedule.wsd_decay_fraction = 0.95;
      },
      1, "schedule.wsd_decay_fraction", "try at most 0.9"},
-    {"PipelineParallel", [](RunConfig& c) { c.mesh.pp = 2; }, 2, "mesh.pp",
-     "2 ranks on this axis cannot be trained yet; try 1"},
+    {"MoreStagesThanBlocks", [](RunConfig& c) { c.mesh.pp = 13; }, 13, "mesh.pp",
+     "13 stages of 1 chunk need as many blocks, the model has 12; try mesh.pp 12"},
+    {"MoreChunksThanBlocks",
+     [](RunConfig& c) {
+       c.mesh.pp = 4;
+       c.train.batch_size = 8;
+       c.train.micro_batch_size = 2;
+       c.pipeline.schedule = ScheduleKind::interleaved_1f1b;
+       c.pipeline.chunks = 4;
+     },
+     4, "mesh.pp", "4 stages of 4 chunks need as many blocks, the model has 12; try mesh.pp 3"},
+    {"PartsThatDoNotAddUp",
+     [](RunConfig& c) {
+       c.mesh.pp = 2;
+       c.pipeline.layers = {6, 5};
+     },
+     2, "pipeline.layers",
+     "2 numbers that add up to 11; give 2 (pp 2 * chunks 1) that add up to 12"},
+    {"MicroBatchesOfInterleaved",
+     [](RunConfig& c) {
+       c.mesh.pp = 2;
+       c.train.batch_size = 3;
+       c.train.micro_batch_size = 1;
+       c.pipeline.schedule = ScheduleKind::interleaved_1f1b;
+     },
+     2, "pipeline.schedule",
+     "needs a multiple of its 2 stages as micro-batches, not 3; try 2 or 4"},
+    {"ChunksOnOneStage", [](RunConfig& c) { c.pipeline.schedule = ScheduleKind::interleaved_1f1b; },
+     1, "pipeline.chunks", "2 chunks need a pipeline; try mesh.pp 2, or pipeline.schedule 1f1b"},
     {"HeadsOverTensorRanks", [](RunConfig& c) { c.mesh.tp = 8; }, 8, "mesh.tp",
      "8 ranks cannot share 12 heads evenly; try mesh.tp 6 or 12"},
     {"VocabularyOverTensorRanks",

@@ -41,10 +41,10 @@ inline RunConfig char_run() {
   return run;
 }
 
-// The other choices of the architecture, with fewer layers.
+// The other choices of the architecture.
 inline RunConfig char_run_with_everything() {
   RunConfig run = char_run();
-  run.model.layers = 2;
+  run.model.layers = 4;
   run.model.bias = true;
   run.model.tied_head = false;
   run.model.dropout = 0.1;
@@ -94,8 +94,10 @@ class EngineRank {
         tensor_side_(config.mesh.tp > 1 ? device_->make_stream(StreamKind::communication)
                                         : nullptr),
         ops_(make_ops(*device_)),
-        mesh_(bootstrap, {.dp = bootstrap.size() / static_cast<int>(config.mesh.tp),
-                          .tp = static_cast<int>(config.mesh.tp)}),
+        mesh_(bootstrap,
+              {.dp = bootstrap.size() / static_cast<int>(config.mesh.tp * config.mesh.pp),
+               .tp = static_cast<int>(config.mesh.tp),
+               .pp = static_cast<int>(config.mesh.pp)}),
         engine_(config,
                 {.mesh = mesh_,
                  .device = *device_,

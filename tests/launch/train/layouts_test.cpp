@@ -23,9 +23,21 @@ constexpr double kAny = std::numeric_limits<double>::infinity();
 constexpr Bounds kBounds{
     .gradient = kBound, .moment = kAny, .update = kAny, .rounding = kAny, .loss = kBound};
 
-constexpr Layout kWhole{.dp = 1, .tp = 1, .micro_batch_size = 12};
-constexpr Layout kOthers[] = {{1, 1, 4}, {2, 1, 3},    {4, 1, 3},    {1, 2, 12},  {1, 4, 3},
-                              {2, 2, 6}, {2, 1, 3, 1}, {3, 1, 2, 1}, {2, 2, 3, 1}};
+constexpr Layout kWhole{.micro_batch_size = 12};
+using enum ScheduleKind;
+constexpr Layout kOthers[] = {{1, 1, 4},
+                              {2, 1, 3},
+                              {4, 1, 3},
+                              {1, 2, 12},
+                              {1, 4, 3},
+                              {2, 2, 6},
+                              {2, 1, 3, 1},
+                              {3, 1, 2, 1},
+                              {2, 2, 3, 1},
+                              {1, 1, 3, 0, 2, gpipe},
+                              {1, 1, 2, 0, 2, one_f_one_b},
+                              {1, 2, 3, 0, 2, zero_bubble_h1},
+                              {2, 1, 3, 1, 2, interleaved_1f1b}};
 
 class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {};
 
@@ -45,10 +57,8 @@ TEST_P(Layouts, TrainAlike) {
 
 TEST_P(Layouts, EvaluateAlike) {
   constexpr int64_t kSamples = 25;  // no multiple of anything here
-  const auto evaluate = [](RunConfig config, const Layout& layout) {
-    config.train.micro_batch_size = layout.micro_batch_size;
-    config.mesh.tp = layout.tp;
-    config.mesh.zero = layout.zero;
+  const auto evaluate = [](const RunConfig& given, const Layout& layout) {
+    const RunConfig config = with_layout(given, layout);
     double loss = 0;
     run_local_ranks(layout.ranks(), [&](Bootstrap& bootstrap) {
       EngineRank rank(config, bootstrap);

@@ -13,7 +13,7 @@ RunConfig odd_tied() {
   RunConfig run;
   run.model.heads = 4;
   run.model.width = 64;
-  run.model.layers = 2;
+  run.model.layers = 4;
   run.model.dropout = 0.1;
   return shrink(run);
 }

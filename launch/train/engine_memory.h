@@ -1,0 +1,52 @@
+// EngineMemory: the arenas of a rank, counted in rehearsal, then made as large as they were found
+// to be.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/model/gpt.h"
+#include "core/tensor/arena.h"
+
+namespace weft {
+
+struct SegmentBytes {
+  std::string name;  // "weights", "gradients", ...
+  size_t bytes;
+};
+
+// What one unit in flight (a micro-batch on one chunk) keeps between its forward and its backward.
+struct UnitMemory {
+  UnitMemory() : activations("activations"), deferred("deferred"), saved(activations, deferred) {}
+  UnitMemory(Device& device, const UnitMemory& plan)
+      : activations("activations", device, plan.activations.peak()),
+        deferred("deferred", device, plan.deferred.peak()),
+        saved(activations, deferred) {}
+
+  Arena activations, deferred;
+  Saved saved;
+  MicroBatch batch;
+};
+
+struct EngineMemory {
+  // Counting arenas, with one unit that stands for all.
+  EngineMemory()
+      : weights("weights"),
+        gradients("gradients"),
+        optimizer("optimizer"),
+        communication("communication"),
+        workspace("workspace"),
+        batch("batch"),
+        units(1) {}
+  // Real arenas as large as the peaks of `plan`, and `slots` units.
+  EngineMemory(Device& device, const EngineMemory& plan, int slots);
+
+  // By segment; of a plan with room for `slots` units.
+  std::vector<SegmentBytes> segments(int slots) const;
+
+  Arena weights, gradients, optimizer, communication, workspace, batch;
+  std::deque<UnitMemory> units;
+};
+
+}  // namespace weft
