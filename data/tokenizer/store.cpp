@@ -50,7 +50,7 @@ TokenizerSpec spec_of(const std::string& kind, const std::string& directory) {
 
 }  // namespace
 
-void save_tokenizer(const Tokenizer& tokenizer, const std::string& directory) {
+std::vector<TokenizerFile> stored_files(const Tokenizer& tokenizer) {
   nlohmann::ordered_json index;
   index["format"] = kFormat;
   index["version"] = kVersion;
@@ -59,11 +59,16 @@ void save_tokenizer(const Tokenizer& tokenizer, const std::string& directory) {
   index["vocab_size"] = tokenizer.vocab_size();
   index["digest"] = tokenizer.digest();
   index["files"] = nlohmann::ordered_json::array();
-  for (const TokenizerFile& file : tokenizer.files()) {
+  std::vector<TokenizerFile> files = tokenizer.files();
+  for (const TokenizerFile& file : files) index["files"].push_back(file.name);
+  files.push_back({kIndexName, index.dump(2) + "\n"});  // last: it says that the others are there
+  return files;
+}
+
+void save_tokenizer(const Tokenizer& tokenizer, const std::string& directory) {
+  for (const TokenizerFile& file : stored_files(tokenizer)) {
     tokenizer_detail::write_file(join(directory, file.name), file.bytes);
-    index["files"].push_back(file.name);
   }
-  tokenizer_detail::write_file(join(directory, kIndexName), index.dump(2) + "\n");
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& directory) {

@@ -77,8 +77,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerSpec& spec);
 // empty or not UTF-8.
 std::unique_ptr<Tokenizer> char_tokenizer_from_text(std::string_view text);
 
-// Writes tokenizer.json (kind, digest, file list) and the tokenizer's files into an existing
-// directory, each by rename. Throws Error{io}.
+// tokenizer.json (kind, digest, file list) and the tokenizer's files: what open_tokenizer reads.
+std::vector<TokenizerFile> stored_files(const Tokenizer& tokenizer);
+
+// Writes stored_files into an existing directory, each by rename. Throws Error{io}.
 void save_tokenizer(const Tokenizer& tokenizer, const std::string& directory);
 
 // Inverse of save_tokenizer. Throws Error{input} where a file is missing, damaged, or gives another

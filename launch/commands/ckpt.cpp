@@ -115,7 +115,7 @@ std::string resolve_checkpoint(const std::string& path) {
 
 void add_ckpt_command(CLI::App& root, int& exit_code) {
   CLI::App* ckpt =
-      root.add_subcommand("ckpt", "List, show, verify, compare and delete checkpoints");
+      root.add_subcommand("ckpt", "List, show, verify, compare, convert and delete checkpoints");
   ckpt->require_subcommand(1);
   add(*ckpt, "ls", "All checkpoints of a directory, each checked short of its data", exit_code,
       list);
@@ -125,6 +125,8 @@ void add_ckpt_command(CLI::App& root, int& exit_code) {
   });
   add(*ckpt, "verify", "Read all of a checkpoint and compare every digest", exit_code, verify);
   add_ckpt_diff(*ckpt, exit_code);
+  add_ckpt_export(*ckpt, exit_code);
+  add_ckpt_import(*ckpt, exit_code);
   add_ckpt_prune(*ckpt, exit_code);
 }
 

@@ -15,6 +15,8 @@ std::string resolve_checkpoint(const std::string& path);
 
 // Each adds its subcommand to `ckpt`; see commands.h.
 void add_ckpt_diff(CLI::App& ckpt, int& exit_code);
+void add_ckpt_export(CLI::App& ckpt, int& exit_code);
+void add_ckpt_import(CLI::App& ckpt, int& exit_code);
 void add_ckpt_prune(CLI::App& ckpt, int& exit_code);
 
 }  // namespace weft

@@ -130,6 +130,15 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
   return shards;
 }
 
+void require_optimizer_state(const CheckpointReader& reader) {
+  for (const TensorInfo& t : reader.tensors()) {
+    if (t.kind == "exp_avg") return;
+  }
+  fail(ErrorKind::input,
+       "{} holds weights alone, which no run can be resumed from; begin a new one with --init-from",
+       reader.path());
+}
+
 void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer) {
   require_same_size(reader, parameters);
   for (const auto& p : parameters) {

@@ -39,6 +39,9 @@ RunState parse_run_state(const std::string& json, const std::string& path);
 // ranks that hold the same. Over all ranks each element occurs once.
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
 
+// Throws Error{input} when a checkpoint holds weights alone, as an imported one does.
+void require_optimizer_state(const CheckpointReader& reader);
+
 // Throws Error{input} unless the checkpoint has exactly the weights of the model, in its shapes,
 // and, with `optimizer`, their moments. Reads the manifest only.
 void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer);
