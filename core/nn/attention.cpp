@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/nn/ring_attention.h"
+
 namespace weft {
 namespace {
 
@@ -29,8 +31,7 @@ AttentionArgs Attention::args(const Context& ctx) const {
           .dropout = ctx.dropout ? dropout_ : 0.0,
           .dropout_key = ctx.random(dropout_stream_),
           .first_sample = ctx.first_sample,
-          .queries = ctx.tokens,
-          .keys = ctx.tokens};
+          .queries = ctx.tokens};
 }
 
 void Attention::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) {
@@ -38,7 +39,7 @@ void Attention::forward(const Tensor& x, const Tensor& y, Saved& saved, Context&
   const Tensor out = saved.allocate(all_rows(ctx, projection_.in()), x.dtype());
   const Tensor lse = saved.allocate({ctx.samples, shape_.heads, ctx.tokens.count}, x.dtype());
   qkv_.forward(x, qkv, saved, ctx);
-  ctx.ops.attention_forward(args(ctx), qkv, qkv, out, lse, ctx.stream);
+  ring_attention_forward(args(ctx), qkv, out, lse, ctx);
   saved.push(qkv);
   saved.push(lse);
   projection_.forward(out, y, saved, ctx);
@@ -54,7 +55,7 @@ void Attention::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Conte
   const Tensor lse = saved.pop();
   const Tensor qkv = saved.pop();
   const Tensor dqkv = ctx.work.allocate(qkv.shape(), qkv.dtype());
-  ctx.ops.attention_backward(args(ctx), dout, qkv, qkv, out, lse, dqkv, dqkv, ctx.stream);
+  ring_attention_backward(args(ctx), dout, qkv, out, lse, dqkv, ctx);
   qkv_.backward(dqkv, dx, saved, ctx);
 }
 

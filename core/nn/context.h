@@ -38,6 +38,11 @@ struct Context {
   Communicator* tensor_group = nullptr;
   // Where its collectives may run under a matrix product; null: all are on `stream`.
   SideStream* tensor_side = nullptr;
+  // The context-parallel group, in the order of TokenShare::zigzag; null when a rank holds whole
+  // sequences.
+  Communicator* context_group = nullptr;
+  // Where its exchanges may run under attention; null: all are on `stream`.
+  SideStream* context_side = nullptr;
 
   bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
   int64_t all_rows() const { return samples * tokens.count; }  // R

@@ -1,7 +1,7 @@
-// SideStream: a second stream for collectives of the tensor-parallel group, so that one runs while
-// the compute stream multiplies matrices. Calls on one communicator must come in one order: a layer
-// that uses the side lets the side follow compute first and joins it before it returns, so that
-// collectives on either stream never meet.
+// SideStream: a second stream for collectives of the tensor-parallel or the context-parallel group,
+// so that one runs while the compute stream multiplies matrices or computes attention. Calls on one
+// communicator must come in one order: a layer that uses the side lets the side follow compute
+// first and joins it before it returns, so that collectives on either stream never meet.
 #pragma once
 
 #include <memory>
@@ -31,7 +31,7 @@ class SideStream {
  private:
   Stream& stream_;
   std::unique_ptr<Event> reached_;   // by compute
-  std::unique_ptr<Event> gathered_;  // by the side: rows are there
+  std::unique_ptr<Event> gathered_;  // by the side: rows, or a block of keys, are there
   std::unique_ptr<Event> reduced_;
 };
 

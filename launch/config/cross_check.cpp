@@ -99,15 +99,6 @@ void check_schedule(const RunConfig& config, Violations& out) {
 // The data-parallel size if it can be known; nullopt after a violation too.
 std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t> world_size,
                                   Violations& out) {
-  const std::pair<const char*, int64_t> axes[] = {{"mesh.cp", mesh.cp}};
-  const size_t before = out.size();
-  for (const auto& [key, size] : axes) {
-    if (size > 1) {
-      out.push_back(
-          {{key}, fmt::format("{} ranks on this axis cannot be trained yet; try 1", size)});
-    }
-  }
-  if (out.size() > before) return std::nullopt;
   if (!world_size) return mesh.dp;
   const int64_t model_ranks = mesh.tp * mesh.pp * mesh.cp;
   if (!mesh.dp && *world_size % model_ranks == 0) return *world_size / model_ranks;
@@ -149,8 +140,10 @@ void check_tensor_parallel(const RunConfig& config, std::optional<int64_t> data_
          fmt::format("{} ranks leave one without a share of the vocabulary of {}; try fewer", tp,
                      *config.model.vocab_size)});
   }
+  const int64_t cp = config.mesh.cp;
   if (!data_ranks || config.train.batch_size % *data_ranks != 0) return;
-  const int64_t rows = config.micro_batch_size(*data_ranks) * config.sequence_length();
+  if (config.sequence_length() % cp != 0) return;
+  const int64_t rows = config.micro_batch_size(*data_ranks) * config.sequence_length() / cp;
   if (rows % tp == 0) return;
   out.push_back({{"mesh.tp", "train.micro_batch_size", "train.sequence_length"},
                  fmt::format("{} ranks cannot share the {} tokens of a micro-batch evenly "
@@ -202,6 +195,19 @@ void check_pipeline(const RunConfig& config, std::optional<int64_t> data_ranks, 
     out.push_back(
         {{"pipeline.schedule", "pipeline.chunks", "train.micro_batch_size"}, error.what()});
   }
+}
+
+// Each sequence is cut into 2 * cp chunks of equal length.
+void check_context_parallel(const RunConfig& config, Violations& out) {
+  const int64_t cp = config.mesh.cp;
+  const int64_t length = config.sequence_length();
+  if (cp == 1 || length % (2 * cp) == 0) return;
+  out.push_back(
+      {{"mesh.cp", "train.sequence_length"},
+       fmt::format("{} ranks share a sequence in {} equal chunks, which {} tokens do not "
+                   "give; try mesh.cp {}, or {} tokens",
+                   cp, 2 * cp, length, length % 2 == 0 ? nearest_divisors(length / 2, cp) : "1",
+                   nearest_multiples(2 * cp, length))});
 }
 
 void check_batch(const TrainConfig& train, std::optional<int64_t> data_ranks, Violations& out) {
@@ -290,6 +296,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_load(config.load, violations);
   const std::optional<int64_t> data_ranks = check_mesh(config.mesh, world_size, violations);
   check_batch(config.train, data_ranks, violations);
+  check_context_parallel(config, violations);
   check_tensor_parallel(config, data_ranks, violations);
   check_pipeline(config, data_ranks, violations);
   if (world_size) check_data(config, violations);

@@ -56,7 +56,7 @@ class Engine::Work final : public StageWork {
     return first_ + index_of(unit) * engine_.plan_.rows();
   }
   Context context(const Step& unit) {
-    return engine_.context(*engine_.memory_, engine_.rank_.ops, engine_.tensor_group(), update_,
+    return engine_.context(*engine_.memory_, engine_.rank_.ops, engine_.groups(), update_,
                            sample_of(unit), training_);
   }
 
@@ -70,6 +70,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
     : config_(config),
       rank_(rank),
       sequence_length_(config.sequence_length()),
+      share_(TokenShare::zigzag(sequence_length_, rank.mesh.coord().cp, rank.mesh.shape().cp)),
       plan_(config.train.batch_size, rank.mesh.shape().dp,
             config.micro_batch_size(rank.mesh.shape().dp)),
       partition_(model_partition(config)),
@@ -91,6 +92,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       handover_(rank.device.make_event()),
       report_(rank.device, rank.compute) {
   if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
+  if (rank.context_side != nullptr) context_side_.emplace(rank.device, *rank.context_side);
   freeze(parameters_, config.optimizer.freeze);
   EngineMemory plan;
   lay_out(plan, train_plan_.slots);
@@ -98,8 +100,10 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   admit(plan.segments(train_plan_.slots));
   memory_ = std::make_unique<EngineMemory>(rank.device, plan, train_plan_.slots);
   lay_out(*memory_, train_plan_.slots);
-  host_tokens_.resize(static_cast<size_t>(plan_.rows() * sequence_length_));
+  host_tokens_.resize(static_cast<size_t>(plan_.rows() * share_.count));
   host_targets_.resize(host_tokens_.size());
+  sample_tokens_.resize(static_cast<size_t>(sequence_length_));
+  sample_targets_.resize(sample_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
   reducer_ = std::make_unique<GradientReducer>(parameters_, rank.mesh, rank.device,
                                                rank.communication, rank.ops);
@@ -112,7 +116,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
 Engine::~Engine() = default;
 
 Shape Engine::activation() const {
-  const int64_t rows = plan_.rows() * sequence_length_ / rank_.mesh.shape().tp;
+  const int64_t rows = plan_.rows() * share_.count / rank_.mesh.shape().tp;
   return {rows, config_.model.width};
 }
 
@@ -123,7 +127,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   norm_.allocate(memory.optimizer);
   shared_gradients_.allocate(memory.communication);
   executor_.allocate(memory.communication, train_plan_, activation(), DType::f32);
-  const Shape ids{plan_.rows(), sequence_length_};
+  const Shape ids{plan_.rows(), share_.count};
   for (int slot = 0; slot < slots; ++slot) {
     const MicroBatch batch{
         .tokens = memory.batch.allocate(ids, DType::i32),
@@ -138,12 +142,17 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
 // One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan.
 void Engine::rehearse(EngineMemory& memory) {
   const std::unique_ptr<Ops> counting = make_counting_ops();
-  std::unique_ptr<Communicator> nobody;  // collectives that move nothing
-  if (tensor_group() != nullptr) {
-    nobody = make_counting_communicator("tp", rank_.mesh.coord().tp, rank_.mesh.shape().tp);
-  }
-  Context training = context(memory, *counting, nobody.get(), 1, 0, true);
-  Context evaluation = context(memory, *counting, nobody.get(), 1, 0, false);
+  const auto counted = [&](Axis axis) {  // collectives that move nothing
+    const int size = rank_.mesh.shape().extent(axis);
+    if (size == 1) return std::unique_ptr<Communicator>();
+    return make_counting_communicator(std::string(name(axis)), rank_.mesh.coord().index(axis),
+                                      size);
+  };
+  const std::unique_ptr<Communicator> tensor = counted(Axis::tp);
+  const std::unique_ptr<Communicator> around = counted(Axis::cp);
+  const ModelGroups nobody{.tensor = tensor.get(), .context = around.get()};
+  Context training = context(memory, *counting, nobody, 1, 0, true);
+  Context evaluation = context(memory, *counting, nobody, 1, 0, false);
   UnitMemory& unit = memory.units.front();
   unit.batch.loss_sum = report_.loss(0);
   const Tensor boundary(nullptr, activation(), DType::f32);
@@ -156,11 +165,14 @@ void Engine::rehearse(EngineMemory& memory) {
   }
 }
 
-Communicator* Engine::tensor_group() {
-  return rank_.mesh.shape().tp > 1 ? &rank_.mesh.axis(Axis::tp) : nullptr;
+ModelGroups Engine::groups() {
+  const auto group = [&](Axis axis) {
+    return rank_.mesh.shape().extent(axis) > 1 ? &rank_.mesh.axis(axis) : nullptr;
+  };
+  return {.tensor = group(Axis::tp), .context = group(Axis::cp)};
 }
 
-Context Engine::context(EngineMemory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,
                         int64_t first_sample, bool training) {
   return {.ops = ops,
           .stream = rank_.compute,
@@ -171,17 +183,24 @@ Context Engine::context(EngineMemory& memory, Ops& ops, Communicator* tensor_gro
           .defer_weights = training && schedule_.split_backward,
           .samples = plan_.rows(),
           .first_sample = first_sample,
-          .tokens = TokenShare::whole(sequence_length_),
-          .tensor_group = tensor_group,
-          .tensor_side = tensor_side_ && tensor_group != nullptr ? &*tensor_side_ : nullptr};
+          .tokens = share_,
+          .tensor_group = groups.tensor,
+          .tensor_side = tensor_side_ && groups.tensor != nullptr ? &*tensor_side_ : nullptr,
+          .context_group = groups.context,
+          .context_side = context_side_ ? &*context_side_ : nullptr};
 }
 
 void Engine::load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch) {
-  const auto length = static_cast<size_t>(sequence_length_);
+  const auto take_share = [&](const std::vector<int32_t>& from, int64_t row,
+                              std::vector<int32_t>& to) {
+    const auto out =
+        std::copy_n(from.begin() + share_.first, share_.run, to.begin() + row * share_.count);
+    std::copy_n(from.begin() + share_.second, share_.count - share_.run, out);
+  };
   for (int64_t i = 0; i < plan_.rows(); ++i) {
-    const size_t at = static_cast<size_t>(i) * length;
-    fill(first_sample + i, std::span(host_tokens_).subspan(at, length),
-         std::span(host_targets_).subspan(at, length));
+    fill(first_sample + i, sample_tokens_, sample_targets_);
+    take_share(sample_tokens_, i, host_tokens_);
+    take_share(sample_targets_, i, host_targets_);
   }
   rank_.device.copy_to_device(batch.tokens.raw(), host_tokens_.data(), batch.tokens.bytes(),
                               rank_.compute);

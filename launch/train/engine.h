@@ -35,6 +35,15 @@ struct RankResources {
   // For collectives of the tensor-parallel axis that run under matrix products; null: all of that
   // axis are in `compute`.
   Stream* tensor_side = nullptr;
+  // For the exchanges of the context-parallel axis, which run under attention; null: those are in
+  // `compute`.
+  Stream* context_side = nullptr;
+};
+
+// The groups that the layers of a rank talk in; null where they have nobody to talk to.
+struct ModelGroups {
+  Communicator* tensor = nullptr;
+  Communicator* context = nullptr;
 };
 
 // Writes the inputs and targets (T tokens each) of a sample; a pure function of its index.
@@ -84,10 +93,10 @@ class Engine {
 
   void lay_out(EngineMemory& memory, int slots);
   void rehearse(EngineMemory& memory);
-  Context context(EngineMemory& memory, Ops& ops, Communicator* tensor_group, int64_t update,
+  Context context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,
                   int64_t first_sample, bool training);
-  Communicator* tensor_group();  // null when weights are whole
-  Shape activation() const;      // [S,C]
+  ModelGroups groups();
+  Shape activation() const;  // [S,C]
   void load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch);
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over(Communicator& group, const Tensor& values);
@@ -98,6 +107,7 @@ class Engine {
   RunConfig config_;
   RankResources rank_;
   int64_t sequence_length_;
+  TokenShare share_;  // of each sequence, on this rank
   BatchPlan plan_;
   GptPartition partition_;
   Schedule schedule_;
@@ -114,8 +124,10 @@ class Engine {
   std::unique_ptr<WeightGatherer> gatherer_;  // null when every rank updates all it holds
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
+  std::optional<SideStream> context_side_;
   BatchReport report_;
   std::vector<int32_t> host_tokens_, host_targets_;
+  std::vector<int32_t> sample_tokens_, sample_targets_;  // one whole sequence
 };
 
 }  // namespace weft

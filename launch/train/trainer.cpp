@@ -108,7 +108,8 @@ class TrainingRun {
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
-  std::unique_ptr<Stream> tensor_side_;  // where there is tensor parallelism
+  std::unique_ptr<Stream> tensor_side_;   // where there is tensor parallelism
+  std::unique_ptr<Stream> context_side_;  // where there is context parallelism
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<RunTrace> trace_;
   Mesh mesh_;
@@ -139,6 +140,8 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       compute_(device_->make_stream(StreamKind::compute)),
       communication_(device_->make_stream(StreamKind::communication)),
       tensor_side_(config_.mesh.tp > 1 ? device_->make_stream(StreamKind::communication) : nullptr),
+      context_side_(config_.mesh.cp > 1 ? device_->make_stream(StreamKind::communication)
+                                        : nullptr),
       ops_(make_ops(*device_)),
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
                            : nullptr),
@@ -149,7 +152,8 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
                            .compute = *compute_,
                            .communication = *communication_,
                            .ops = trace_ ? trace_->observe(*ops_) : *ops_,
-                           .tensor_side = tensor_side_.get()};
+                           .tensor_side = tensor_side_.get(),
+                           .context_side = context_side_.get()};
   engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
   fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
     prepared_.train->fill(sample, inputs, targets);
@@ -166,6 +170,7 @@ std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
   std::vector<SpanRecorder::Lane> streams{{"compute", compute_.get()},
                                           {"communication", communication_.get()}};
   if (tensor_side_) streams.push_back({"tensor parallel", tensor_side_.get()});
+  if (context_side_) streams.push_back({"context parallel", context_side_.get()});
   return streams;
 }
 

@@ -56,6 +56,8 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
   const auto tensor_side = layout.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
+  const auto context_side =
+      layout.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
   const auto ops = make_ops(*device);
   Mesh mesh(bootstrap, mesh_shape(layout), [&](std::unique_ptr<Communicator> inner) {
     return make_faulty(std::move(inner), counter);
@@ -66,7 +68,8 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                  .compute = *compute,
                  .communication = *communication,
                  .ops = *ops,
-                 .tensor_side = tensor_side.get()},
+                 .tensor_side = tensor_side.get(),
+                 .context_side = context_side.get()},
                 [](const std::vector<SegmentBytes>&) {});
   const bool sharded = config.mesh.zero > 0;
   const auto value = [](const Parameter& p) {
@@ -77,7 +80,9 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
     return Held{engine.optimizer().state(p.index).exp_avg, p.own, !sharded};
   };
   trace.initial = pieces(engine.parameters(), value);
-  trace.losses.push_back(engine.gradients(0, fill));
+  // Of a batch that no step sees: what is left of it in memory cannot stand in for what a lost
+  // collective should have brought.
+  trace.losses.push_back(engine.gradients(steps * config.train.batch_size, fill));
   trace.gradients = pieces(engine.parameters(), grad);
   engine.clear_gradients();
   for (int64_t update = 1; update <= steps; ++update) {
@@ -137,19 +142,20 @@ LogicalTensors assemble(const std::vector<RankTrace>& ranks, std::vector<Piece> 
 }  // namespace
 
 std::string to_string(const Layout& layout) {
-  std::string text = fmt::format("dp {} tp {} micro-batch {} zero {}", layout.dp, layout.tp,
-                                 layout.micro_batch_size, layout.zero);
+  std::string text = fmt::format("dp {} tp {} cp {} micro-batch {} zero {}", layout.dp, layout.tp,
+                                 layout.cp, layout.micro_batch_size, layout.zero);
   if (layout.pp > 1) text += fmt::format(" pp {} {}", layout.pp, name(layout.schedule));
   return text;
 }
 
 MeshShape mesh_shape(const Layout& layout) {
-  return {.dp = layout.dp, .tp = layout.tp, .pp = layout.pp};
+  return {.dp = layout.dp, .cp = layout.cp, .tp = layout.tp, .pp = layout.pp};
 }
 
 RunConfig with_layout(RunConfig config, const Layout& layout) {
   config.mesh.dp = layout.dp;
   config.mesh.tp = layout.tp;
+  config.mesh.cp = layout.cp;
   config.mesh.zero = layout.zero;
   config.mesh.pp = layout.pp;
   config.pipeline = {.schedule = layout.schedule, .chunks = {}, .layers = {}};

@@ -19,11 +19,12 @@ struct Layout {
   int64_t zero = 0;
   int pp = 1;
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
+  int cp = 1;
 
-  int ranks() const { return dp * tp * pp; }
+  int ranks() const { return dp * tp * pp * cp; }
   bool operator==(const Layout&) const = default;
 };
-// "dp 2 tp 4 micro-batch 3 zero 1 pp 2 zb-h1".
+// "dp 2 tp 4 cp 1 micro-batch 3 zero 1 pp 2 zb-h1".
 std::string to_string(const Layout& layout);
 MeshShape mesh_shape(const Layout& layout);
 // The run with the layout's keys.
@@ -34,10 +35,10 @@ using LogicalTensors = std::map<std::string, Values>;  // row-major, by logical 
 
 struct LayoutTrace {
   LogicalTensors initial;      // weights before the first step
-  LogicalTensors gradients;    // of the first batch, summed over ranks
+  LogicalTensors gradients;    // of a batch behind those of the steps, summed over ranks
   LogicalTensors trained;      // weights after the last step
   LogicalTensors exp_avg;      // first moments after the last step: a sum over all steps' gradients
-  std::vector<double> losses;  // of the first batch without update, then of each step
+  std::vector<double> losses;  // of that batch without update, then of each step
   std::vector<double> grad_norms;  // of each step
   // Where ranks disagree about what they both hold or were told; empty when all is well.
   std::vector<std::string> disagreements;

@@ -84,7 +84,7 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
     if (shape.pp == 1 && schedule != ScheduleKind::one_f_one_b) continue;
     for (int64_t micro = config.train.batch_size / shape.dp; micro >= 1; micro /= 2) {
       if (config.train.batch_size % (micro * shape.dp) != 0) continue;
-      for (int64_t zero = 0; zero <= (shape.dp > 1 ? kZeroStages : 0); ++zero) {
+      for (int64_t zero = 0; zero <= (shape.dp * shape.cp > 1 ? kZeroStages : 0); ++zero) {
         Layout layout = shape;
         layout.micro_batch_size = micro;
         layout.schedule = schedule;
@@ -125,7 +125,9 @@ std::vector<Layout> legal_layouts(const RunConfig& config, int max_ranks) {
   for (int ranks = 1; ranks <= max_ranks; ++ranks) {
     for (const int tp : divisors(ranks)) {
       for (const int pp : divisors(ranks / tp)) {
-        add_legal(config, {.dp = ranks / tp / pp, .tp = tp, .pp = pp}, all);
+        for (const int cp : divisors(ranks / tp / pp)) {
+          add_legal(config, {.dp = ranks / tp / pp / cp, .tp = tp, .pp = pp, .cp = cp}, all);
+        }
       }
     }
   }

@@ -145,6 +145,28 @@ const Case kCases[] = {
        c.train.sequence_length = 7;
      },
      2, "mesh.tp", "cannot share the 21 tokens of a micro-batch evenly"},
+    {"TokensOverContextRanks",
+     [](RunConfig& c) {
+       c.mesh.cp = 4;
+       c.train.sequence_length = 36;
+     },
+     4, "mesh.cp",
+     "4 ranks share a sequence in 8 equal chunks, which 36 tokens do not give; try mesh.cp 3 or 6, "
+     "or 32 or 40 tokens"},
+    {"OddTokensOverContextRanks",
+     [](RunConfig& c) {
+       c.mesh.cp = 2;
+       c.train.sequence_length = 7;
+     },
+     2, "mesh.cp", "try mesh.cp 1, or 4 or 8 tokens"},
+    {"SharesOfTokensOverTensorRanks",
+     [](RunConfig& c) {
+       c.mesh.tp = 6;
+       c.mesh.cp = 2;
+       c.train.batch_size = 2;
+       c.train.sequence_length = 8;
+     },
+     12, "mesh.tp", "cannot share the 8 tokens of a micro-batch evenly"},
     {"MeshOfAnotherWorld", [](RunConfig& c) { c.mesh.dp = 2; }, 4, "mesh.dp",
      "dp 2 * tp 1 * pp 1 * cp 1 is 2, but 4 ranks were started; try mesh.dp auto, or start 2 "
      "ranks"},

@@ -93,18 +93,21 @@ class EngineRank {
         communication_(device_->make_stream(StreamKind::communication)),
         tensor_side_(config.mesh.tp > 1 ? device_->make_stream(StreamKind::communication)
                                         : nullptr),
+        context_side_(config.mesh.cp > 1 ? device_->make_stream(StreamKind::communication)
+                                         : nullptr),
         ops_(make_ops(*device_)),
-        mesh_(bootstrap,
-              {.dp = bootstrap.size() / static_cast<int>(config.mesh.tp * config.mesh.pp),
-               .tp = static_cast<int>(config.mesh.tp),
-               .pp = static_cast<int>(config.mesh.pp)}),
+        mesh_(bootstrap, {.dp = static_cast<int>(config.mesh.data_ranks(bootstrap.size())),
+                          .cp = static_cast<int>(config.mesh.cp),
+                          .tp = static_cast<int>(config.mesh.tp),
+                          .pp = static_cast<int>(config.mesh.pp)}),
         engine_(config,
                 {.mesh = mesh_,
                  .device = *device_,
                  .compute = *compute_,
                  .communication = *communication_,
                  .ops = *ops_,
-                 .tensor_side = tensor_side_.get()},
+                 .tensor_side = tensor_side_.get(),
+                 .context_side = context_side_.get()},
                 [](const std::vector<SegmentBytes>&) {}) {}
 
   EngineRank(const EngineRank&) = delete;
@@ -133,6 +136,7 @@ class EngineRank {
   std::unique_ptr<Stream> compute_;
   std::unique_ptr<Stream> communication_;
   std::unique_ptr<Stream> tensor_side_;
+  std::unique_ptr<Stream> context_side_;
   std::unique_ptr<Ops> ops_;
   Mesh mesh_;
   Engine engine_;

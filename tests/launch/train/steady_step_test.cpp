@@ -9,7 +9,7 @@ namespace weft {
 namespace {
 
 struct Ranks {
-  int all, tensor_parallel;
+  int all = 1, tp = 1, cp = 1;
   int64_t zero = 0;
 };
 
@@ -18,7 +18,8 @@ class SteadyStep : public ::testing::TestWithParam<Ranks> {};
 TEST_P(SteadyStep, AllocatesNothing) {
   RunConfig config = char_run_with_everything();
   config.train.micro_batch_size = 3;
-  config.mesh.tp = GetParam().tensor_parallel;
+  config.mesh.tp = GetParam().tp;
+  config.mesh.cp = GetParam().cp;
   config.mesh.zero = GetParam().zero;
   int64_t taken = -1;
   EXPECT_GT(testing::allocations(), 0);  // they are counted
@@ -39,10 +40,11 @@ TEST_P(SteadyStep, AllocatesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
-                         ::testing::Values(Ranks{1, 1}, Ranks{2, 1}, Ranks{2, 2}, Ranks{2, 1, 1}),
+                         ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2},
+                                           Ranks{.all = 2, .zero = 1}, Ranks{.all = 2, .cp = 2}),
                          [](const auto& test) {
-                           return fmt::format("{}Tp{}Zero{}", test.param.all,
-                                              test.param.tensor_parallel, test.param.zero);
+                           const Ranks& r = test.param;
+                           return fmt::format("{}Tp{}Cp{}Zero{}", r.all, r.tp, r.cp, r.zero);
                          });
 
 }  // namespace

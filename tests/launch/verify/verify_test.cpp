@@ -44,7 +44,11 @@ TEST_P(Verify, NoticesEveryCollectiveThatIsLeftOut) {
   const RunConfig config = GetParam()();
   const FillSample fill = random_tokens(*config.model.vocab_size);
   const LayoutTrace reference = run_layout(config, {1, 1, config.train.batch_size}, kSteps, fill);
-  for (const Layout& layout : {Layout{2, 2, 2}, Layout{2, 2, 2, 1}}) {
+  constexpr Layout kLayouts[] = {{.dp = 2, .tp = 2, .micro_batch_size = 2},
+                                 {.tp = 2, .micro_batch_size = 8, .cp = 2},
+                                 {.micro_batch_size = 8, .cp = 4},
+                                 {.dp = 2, .tp = 2, .micro_batch_size = 2, .zero = 1}};
+  for (const Layout& layout : kLayouts) {
     int64_t calls = 0;
     run_layout(config, layout, kSteps, fill, {}, &calls);
     ASSERT_GT(calls, 50);
@@ -68,6 +72,7 @@ TEST(LegalLayouts, LeavesOutWhatCannotBe) {
   for (const Layout& l : legal_layouts(config, 4)) {
     EXPECT_TRUE(l.tp == 1 || l.tp == 3) << to_string(l);
     EXPECT_EQ(config.train.batch_size % (l.dp * l.micro_batch_size), 0) << to_string(l);
+    EXPECT_TRUE(l.cp == 1 || config.sequence_length() % (2 * l.cp) == 0) << to_string(l);
   }
 }
 
