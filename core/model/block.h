@@ -24,7 +24,8 @@ class Block {
   Block(const Norm& norm_1, const Attention& attention, const Norm& norm_2, const Mlp& mlp)
       : norm_1_(norm_1), attention_(attention), norm_2_(norm_2), mlp_(mlp) {}
 
-  // The result's x lives in `saved`, its delta is the one given.
+  // The result's x lives in `saved`, its delta is the one given. Keeps what ctx.recompute says;
+  // under `full` in.x must stay as it is until backward, and there is no delta to add to it.
   Residual forward(const Residual& in, Saved& saved, Context& ctx);
   // dres [S,C]: gradient of the block's output on entry, of its input on return.
   void backward(const Tensor& dres, Saved& saved, Context& ctx);
@@ -34,7 +35,16 @@ class Block {
   Residual decode(const Residual& in, int64_t past, const KvCache& cache, Saved& saved,
                   Context& ctx);
 
+  // What forward takes of `saved`'s memory; `pending` as in its Residual.
+  int64_t saved_bytes(const ActivationSizes& sizes, bool pending) const;
+
  private:
+  // The forward pass; with last_product false all but the MLP's last matrix product and what
+  // follows it, which backward does not read.
+  Residual run(const Residual& in, bool last_product, Saved& saved, Context& ctx);
+  Residual forward_keeping_input(const Residual& in, Saved& saved, Context& ctx);
+  void run_backward(const Tensor& dres, Saved& saved, Context& ctx);
+
   Norm norm_1_;
   Attention attention_;
   Norm norm_2_;

@@ -99,7 +99,10 @@ Tensor Gpt::run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Save
   }
   saved.begin_frame();
   if (chunk.part.has_head) {
-    return final_norm_->forward(residual.x, residual.pending_delta(), saved, ctx).y;
+    const Norm::Output hidden =
+        final_norm_->forward(residual.x, residual.pending_delta(), true, saved, ctx);
+    final_norm_->push(hidden, true, saved);
+    return hidden.y;
   }
   if (!residual.pending) return residual.x;
   const Tensor out = saved.allocate(residual.x.shape(), residual.x.dtype());
@@ -111,9 +114,7 @@ Tensor Gpt::forward(int chunk, const MicroBatch& batch, const Tensor& in, Saved&
                     Context& ctx) {
   const Chunk& c = chunks_[static_cast<size_t>(chunk)];
   const Tensor out = run(c, batch.tokens, in, saved, ctx);
-  if (!c.part.has_head) return out;
-  saved.push(out);
-  return {};
+  return c.part.has_head ? Tensor() : out;
 }
 
 void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved,
@@ -122,13 +123,13 @@ void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved
   const GptParameters& p = parameters_;
   if (c.part.has_head) {
     ArenaScope scope(ctx.work);
-    const Tensor hidden = saved.pop();
-    const Tensor dhidden = ctx.work.allocate(hidden.shape(), ctx.dtype);
-    head_->backward(hidden, batch.targets, batch.grad_scale, batch.loss_sum, dhidden, ctx);
+    const Norm::Output hidden = final_norm_->pop(saved, ctx);
+    const Tensor dhidden = ctx.work.allocate(hidden.y.shape(), ctx.dtype);
+    head_->backward(hidden.y, batch.targets, batch.grad_scale, batch.loss_sum, dhidden, ctx);
     // A tied table that is embedded here too gets its other share at the end.
     if (p.head != p.tokens || !embedding_) tell(listener, {p.head}, ctx.stream);
     ctx.ops.fill(grad, 0, ctx.stream);
-    final_norm_->backward(dhidden, grad, saved, ctx);
+    final_norm_->backward(hidden, dhidden, grad, ctx);
     tell(listener, {p.final_norm_bias, p.final_norm_weight}, ctx.stream);
   }
   if (!ctx.defer_weights) saved.end_frame();
@@ -191,7 +192,8 @@ void Gpt::decode(const Tensor& tokens, int64_t past, std::span<const KvCache> ca
   for (size_t i = 0; i < blocks_.size(); ++i) {
     residual = blocks_[i].decode(residual, past, caches[i], saved, ctx);
   }
-  const Tensor hidden = final_norm_->forward(residual.x, residual.pending_delta(), saved, ctx).y;
+  const Tensor hidden =
+      final_norm_->forward(residual.x, residual.pending_delta(), true, saved, ctx).y;
   last_row_logits(hidden, logits, ctx);
   saved.clear();
 }
@@ -199,6 +201,20 @@ void Gpt::decode(const Tensor& tokens, int64_t past, std::span<const KvCache> ca
 void Gpt::last_logits(const Tensor& tokens, const Tensor& logits, Saved& saved, Context& ctx) {
   last_row_logits(run(chunks_.front(), tokens, {}, saved, ctx), logits, ctx);
   saved.clear();
+}
+
+int64_t Gpt::saved_bytes(int chunk, const ActivationSizes& sizes) const {
+  const Chunk& c = chunks_[static_cast<size_t>(chunk)];
+  const auto residual =
+      static_cast<int64_t>(Arena::taken(sizes.shared_rows * config_.width, sizes.dtype));
+  int64_t bytes = c.part.embeds ? residual : 0;
+  bool pending = false;
+  for (size_t i = 0; i < c.blocks(); ++i) {
+    bytes += blocks_[c.first + i].saved_bytes(sizes, pending);
+    pending = sizes.recompute != Recompute::full;
+  }
+  if (c.part.has_head) return bytes + final_norm_->saved_bytes(sizes, pending, true);
+  return bytes + (pending ? residual : 0);
 }
 
 double Gpt::flops_per_token(int64_t sequence_length) const {

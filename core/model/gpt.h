@@ -61,6 +61,9 @@ class Gpt {
   // The same without a cache: all n positions are computed.
   void last_logits(const Tensor& tokens, const Tensor& logits, Saved& saved, Context& ctx);
 
+  // What `saved` holds of a micro-batch between forward and backward of a chunk.
+  int64_t saved_bytes(int chunk, const ActivationSizes& sizes) const;
+
   const GptConfig& config() const { return config_; }
   // Floating-point operations of forward and backward per token at sequence length T, PaLM's
   // convention (arXiv 2204.02311, appendix B): 6 N + 12 L C T, N without the position table.

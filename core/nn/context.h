@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/nn/recompute.h"
 #include "core/nn/side_stream.h"
 #include "core/ops/ops.h"
 #include "core/tensor/arena.h"
@@ -28,6 +29,7 @@ struct Context {
   bool dropout = false;  // whether dropout applies (training)
   // Leaves weight gradients to a later backward_weights() instead of computing them in backward().
   bool defer_weights = false;
+  Recompute recompute = Recompute::none;
 
   // Which samples and which of their tokens the rows are: positions, the causal mask and randomness
   // follow these.
@@ -56,6 +58,8 @@ struct Context {
     return {first_sample, before, tokens};
   }
 
+  ActivationSizes sizes() const { return {all_rows(), shared_rows(), dtype, recompute}; }
+
   RandomKey random(uint32_t op_stream) const { return {seed, op_stream, step}; }
 };
 
@@ -64,25 +68,45 @@ struct Context {
 // gradients) form a queue beside it, in an arena of their own.
 class Saved {
  public:
-  Saved(Arena& arena, Arena& deferred_arena) : arena_(arena), deferred_arena_(deferred_arena) {
+  Saved(Arena& arena, Arena& deferred_arena)
+      : arena_(arena), deferred_arena_(deferred_arena), allocating_(&arena) {
     stack_.reserve(kReserve);
     deferred_.reserve(kReserve);
     frames_.reserve(kReserve);
   }
 
-  Tensor allocate(const Shape& shape, DType dtype) { return arena_.allocate(shape, dtype); }
+  Saved(const Saved&) = delete;
+  Saved& operator=(const Saved&) = delete;
+
+  // While one lives, tensors come from `arena` and do not outlast it, and at its end all that was
+  // pushed since its beginning is forgotten: for a forward that backward will repeat.
+  class Elsewhere {
+   public:
+    Elsewhere(Saved& saved, Arena& arena)
+        : saved_(saved), allocating_(saved.allocating_), depth_(saved.stack_.size()) {
+      saved_.allocating_ = &arena;
+    }
+    ~Elsewhere() {
+      saved_.allocating_ = allocating_;
+      if (saved_.stack_.size() > depth_) saved_.stack_.resize(depth_);
+    }
+    Elsewhere(const Elsewhere&) = delete;
+    Elsewhere& operator=(const Elsewhere&) = delete;
+
+   private:
+    Saved& saved_;
+    Arena* allocating_;
+    size_t depth_;
+  };
+  bool elsewhere() const { return allocating_ != &arena_; }
+
+  Tensor allocate(const Shape& shape, DType dtype) { return allocating_->allocate(shape, dtype); }
   void push(const Tensor& tensor) { stack_.push_back(tensor); }
   Tensor pop() {
     WEFT_CHECK(!stack_.empty(), "backward popped more than forward pushed");
     const Tensor t = stack_.back();
     stack_.pop_back();
     return t;
-  }
-
-  // The tensor that the (below + 1)-th pop from here would return.
-  const Tensor& peek(size_t below) const {
-    WEFT_CHECK(below < stack_.size(), "peek {} into a stack of {}", below, stack_.size());
-    return stack_[stack_.size() - 1 - below];
   }
 
   // A frame holds what was allocated since begin_frame; frames nest.
@@ -121,10 +145,20 @@ class Saved {
 
   Arena& arena_;
   Arena& deferred_arena_;
+  Arena* allocating_;  // arena_, or where an Elsewhere says
   std::vector<Tensor> stack_;
   std::vector<size_t> frames_;
   std::vector<Tensor> deferred_;
   size_t next_deferred_ = 0;
 };
+
+// The operand x of a weight gradient: x itself, or where that gradient is deferred and x lies in
+// memory that goes before it is computed (`temporary`, or all of Saved is elsewhere), a copy.
+inline Tensor lasting(const Tensor& x, bool temporary, Saved& saved, Context& ctx) {
+  if (!ctx.defer_weights || !(temporary || saved.elsewhere())) return x;
+  const Tensor copy = saved.allocate_deferred(x.shape(), x.dtype());
+  ctx.ops.copy(x, copy, ctx.stream);
+  return copy;
+}
 
 }  // namespace weft

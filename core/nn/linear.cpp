@@ -20,8 +20,8 @@ Linear::Linear(Parameter& weight, Parameter* bias)
       shares_input_(is_cut(weight, 0)),
       shares_output_(is_cut(weight, 1)) {}
 
-void Linear::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx,
-                     Activation activation, const Tensor& pre_activation) {
+void Linear::forward(const Tensor& x, const Tensor& y, Context& ctx, Activation activation,
+                     const Tensor& pre_activation) {
   ArenaScope scope(ctx.work);
   MatmulArgs args{.a = shares_input_ ? gather_rows(x, ctx) : x,
                   .b = weight_.value,
@@ -32,13 +32,11 @@ void Linear::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ct
   args.pre_activation = pre_activation;
   ctx.ops.matmul(args, ctx.stream);
   if (shares_output_) sum_and_share(args.c, y, ctx);
-  saved.push(x);
 }
 
-void Linear::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
-                      Activation activation, const Tensor& activation_input) {
+void Linear::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved,
+                      Context& ctx, Activation activation, const Tensor& activation_input) {
   ArenaScope scope(ctx.work);
-  const Tensor x = saved.pop();
   if (shares_input_ && ctx.tensor_side != nullptr && !ctx.defer_weights) {
     backward_overlapped(x, dy, dx, ctx);
     return;

@@ -25,16 +25,15 @@ class Linear {
   // weight [out,in]; bias [out] or null. Borrowed for the life of the layer.
   Linear(Parameter& weight, Parameter* bias);
 
-  // y (=) is given by the caller. Saves x, which must stay as it is until the weight gradient is
-  // done. With an activation, y = activation(v) and v goes to pre_activation (if present); not for
-  // a weight cut in dim 1.
-  void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx,
+  // y (=) is given by the caller. With an activation, y = activation(v) and v goes to
+  // pre_activation (if present); not for a weight cut in dim 1.
+  void forward(const Tensor& x, const Tensor& y, Context& ctx,
                Activation activation = Activation::none, const Tensor& pre_activation = {});
 
-  // dy like y -> dx like x (=), times activation'(activation_input) if given; that not for a weight
-  // cut in dim 0. The weight gradients are added at once, or deferred with a copy of dy when
-  // ctx.defer_weights.
-  void backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
+  // x as in forward, dy like y -> dx like x (=), times activation'(activation_input) if given; that
+  // not for a weight cut in dim 0. The weight gradients are added at once, or when
+  // ctx.defer_weights deferred with a copy of dy; x must then stay as it is until they are.
+  void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
                 Activation activation = Activation::none, const Tensor& activation_input = {});
 
   // The deferred half of backward: dW += dy^T x, db += sum of dy. Calls come in the order of the

@@ -6,19 +6,27 @@ void Mlp::forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx) 
   const Shape inner{ctx.all_rows(), up_.out()};
   const Tensor pre = saved.allocate(inner, x.dtype());
   const Tensor act = saved.allocate(inner, x.dtype());
-  up_.forward(x, act, saved, ctx, activation_, pre);
+  up_.forward(x, act, ctx, activation_, pre);
   saved.push(pre);
-  down_.forward(act, y, saved, ctx);
+  saved.push(act);
+  if (y.empty()) return;
+  down_.forward(act, y, ctx);
   dropout_.apply(y, ctx);
 }
 
-void Mlp::backward(const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx) {
+void Mlp::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved,
+                   Context& ctx) {
   ArenaScope scope(ctx.work);
   dropout_.apply(dy, ctx);
-  const Tensor dpre = ctx.work.allocate({ctx.all_rows(), up_.out()}, dy.dtype());
-  down_.backward(dy, dpre, saved, ctx, activation_, saved.peek(1));
-  saved.pop();
-  up_.backward(dpre, dx, saved, ctx);
+  const Tensor act = saved.pop();
+  const Tensor pre = saved.pop();
+  const Tensor dpre = ctx.work.allocate(pre.shape(), pre.dtype());
+  down_.backward(lasting(act, false, saved, ctx), dy, dpre, saved, ctx, activation_, pre);
+  up_.backward(x, dpre, dx, saved, ctx);
+}
+
+int64_t Mlp::saved_bytes(const ActivationSizes& sizes) const {
+  return static_cast<int64_t>(2 * Arena::taken(sizes.all_rows * up_.out(), sizes.dtype));
 }
 
 void Mlp::backward_weights(Saved& saved, Context& ctx) {

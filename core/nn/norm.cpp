@@ -2,9 +2,12 @@
 
 namespace weft {
 
-Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, Saved& saved, Context& ctx) {
+Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, bool keep_y, Saved& saved,
+                           Context& ctx) {
   const Shape rows{x.shape().rows()};
-  Output out{x, saved.allocate(x.shape(), x.dtype())};
+  Output out{
+      .sum = x,
+      .y = keep_y ? saved.allocate(x.shape(), x.dtype()) : ctx.work.allocate(x.shape(), x.dtype())};
   NormForwardArgs args{.x = x, .weight = weight_.value, .y = out.y, .eps = eps_};
   if (!delta.empty()) {
     out.sum = saved.allocate(x.shape(), x.dtype());
@@ -12,23 +15,52 @@ Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, Saved& saved, C
     args.sum = out.sum;
   }
   if (bias_ != nullptr) args.bias = bias_->value;
-  args.mean = saved.allocate(rows, x.dtype());
-  args.rstd = saved.allocate(rows, x.dtype());
+  args.mean = out.mean = saved.allocate(rows, x.dtype());
+  args.rstd = out.rstd = saved.allocate(rows, x.dtype());
   ctx.ops.norm_forward(args, ctx.stream);
-  saved.push(out.sum);
-  saved.push(args.mean);
-  saved.push(args.rstd);
   return out;
 }
 
-void Norm::backward(const Tensor& dy, const Tensor& dresidual, Saved& saved, Context& ctx) {
-  NormBackwardArgs args{
-      .dy = dy, .weight = weight_.value, .dx = dresidual, .dweight = weight_.grad};
-  args.rstd = saved.pop();
-  args.mean = saved.pop();
-  args.x = saved.pop();
+void Norm::push(const Output& output, bool keep_y, Saved& saved) {
+  saved.push(output.sum);
+  saved.push(output.mean);
+  saved.push(output.rstd);
+  saved.push(keep_y ? output.y : Tensor());
+}
+
+Norm::Output Norm::pop(Saved& saved, Context& ctx) {
+  Output out;
+  out.y = saved.pop();
+  out.rstd = saved.pop();
+  out.mean = saved.pop();
+  out.sum = saved.pop();
+  if (!out.y.empty()) return out;
+  out.recomputed = true;
+  out.y = ctx.work.allocate(out.sum.shape(), out.sum.dtype());
+  NormForwardArgs args{.x = out.sum, .weight = weight_.value, .y = out.y, .eps = eps_};
+  if (bias_ != nullptr) args.bias = bias_->value;
+  args.mean = out.mean;  // what they hold already
+  args.rstd = out.rstd;
+  ctx.ops.norm_forward(args, ctx.stream);
+  return out;
+}
+
+void Norm::backward(const Output& output, const Tensor& dy, const Tensor& dresidual, Context& ctx) {
+  NormBackwardArgs args{.dy = dy,
+                        .x = output.sum,
+                        .weight = weight_.value,
+                        .mean = output.mean,
+                        .rstd = output.rstd,
+                        .dx = dresidual,
+                        .dweight = weight_.grad};
   if (bias_ != nullptr) args.dbias = bias_->grad;
   ctx.ops.norm_backward(args, ctx.stream);
+}
+
+int64_t Norm::saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const {
+  const size_t rows = (with_delta ? 1 : 0) + (keep_y ? 1 : 0);  // of sum and y
+  return static_cast<int64_t>(rows * Arena::taken(sizes.shared_rows * width(), sizes.dtype) +
+                              2 * Arena::taken(sizes.shared_rows, sizes.dtype));
 }
 
 }  // namespace weft

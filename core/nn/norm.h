@@ -13,12 +13,22 @@ class Norm {
   struct Output {
     Tensor sum;  // [S,C]: x + delta, or x itself when delta is absent
     Tensor y;    // [S,C]: the normalised sum
+    Tensor mean, rstd;
+    bool recomputed = false;  // y
   };
-  // x [S,C], delta [S,C] optional. Output lives in `saved`; saves sum and its statistics.
-  Output forward(const Tensor& x, const Tensor& delta, Saved& saved, Context& ctx);
+  // x [S,C], delta [S,C] optional. Output lives in `saved`; y only with keep_y, else in ctx.work.
+  Output forward(const Tensor& x, const Tensor& delta, bool keep_y, Saved& saved, Context& ctx);
+  // To be called after what reads y has pushed its own, with forward's keep_y.
+  void push(const Output& output, bool keep_y, Saved& saved);
+  // What was pushed; y is computed again in ctx.work where it was not kept.
+  Output pop(Saved& saved, Context& ctx);
 
   // dresidual [S,C] holds the gradient of sum that comes from elsewhere; dy's share is added to it.
-  void backward(const Tensor& dy, const Tensor& dresidual, Saved& saved, Context& ctx);
+  void backward(const Output& output, const Tensor& dy, const Tensor& dresidual, Context& ctx);
+
+  // What forward takes of `saved`'s memory.
+  int64_t saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const;
+  int64_t width() const { return weight_.local[0]; }
 
  private:
   Parameter& weight_;

@@ -13,9 +13,8 @@ Arena::Arena(std::string name, Device& device, size_t capacity)
       capacity_(capacity) {}
 
 Tensor Arena::allocate(const Shape& shape, DType dtype) {
-  const size_t bytes = static_cast<size_t>(shape.elements()) * size_of(dtype);
   const size_t begin = used_;
-  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  used_ += taken(shape.elements(), dtype);
   peak_ = std::max(peak_, used_);
   if (counting_) return Tensor(nullptr, shape, dtype);
   WEFT_CHECK(used_ <= capacity_, "arena '{}' holds {} bytes but {} were asked for", name_,

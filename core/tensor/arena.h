@@ -17,6 +17,12 @@ class Arena {
  public:
   static constexpr size_t kAlignment = 64;  // bytes; a cache line and a 512-bit vector
 
+  // Bytes that a tensor of these takes in an arena.
+  static size_t taken(int64_t elements, DType dtype) {
+    const size_t bytes = static_cast<size_t>(elements) * size_of(dtype);
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
+
   // A counting arena: hands out tensors without memory and records the peak.
   explicit Arena(std::string name);
   // An arena of `capacity` bytes on `device`, zero-filled.

@@ -224,6 +224,22 @@ void check_batch(const TrainConfig& train, std::optional<int64_t> data_ranks, Vi
                              nearest_multiples(micro * ranks, train.batch_size))});
 }
 
+void check_recompute(const RunConfig& config, Violations& out) {
+  const std::vector<std::string>& stages = config.recompute.stages;
+  for (const std::string& policy : stages) {
+    if (recompute_of(policy)) continue;
+    out.push_back({{"recompute.stages"},
+                   fmt::format("'{}' is no policy; legal: {}", policy,
+                               fmt::join(enum_names(Recompute::none), ", "))});
+  }
+  const auto count = static_cast<int64_t>(stages.size());
+  if (count == 0 || count == config.mesh.pp) return;
+  out.push_back({{"recompute.stages", "mesh.pp"},
+                 fmt::format("{} policies for {} pipeline stage{}; try one for each, or none to "
+                             "have recompute.policy everywhere",
+                             count, config.mesh.pp, config.mesh.pp == 1 ? "" : "s")});
+}
+
 void check_data(const RunConfig& config, Violations& out) {
   if (config.data.train.empty()) {
     out.push_back(
@@ -299,6 +315,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_context_parallel(config, violations);
   check_tensor_parallel(config, data_ranks, violations);
   check_pipeline(config, data_ranks, violations);
+  check_recompute(config, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

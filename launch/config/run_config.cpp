@@ -76,6 +76,7 @@ void RunConfig::fields(FieldList& list) {
   list.group("schedule", schedule, "The learning rate over the steps.");
   list.group("mesh", mesh, "How the ranks are laid out; dp * tp * pp * cp is their number.");
   list.group("pipeline", pipeline, "Pipeline parallelism, when mesh.pp is above 1.");
+  list.group("recompute", recompute, "Less memory for activations, at the price of time.");
   list.group("checkpoint", checkpoint, "Checkpoints.");
   list.group("load", load, "Weights of another run to begin with.");
   list.group("cpu", cpu, "Ranks that compute on a CPU.");

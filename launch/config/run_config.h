@@ -10,6 +10,7 @@
 #include "core/base/fields.h"
 #include "core/dist/mesh_config.h"
 #include "core/model/gpt_config.h"
+#include "core/nn/recompute_config.h"
 #include "data/data_config.h"
 #include "optim/optimizer_config.h"
 #include "parallel/pipeline/pipeline_config.h"
@@ -72,6 +73,7 @@ struct RunConfig {
   ScheduleConfig schedule;
   MeshConfig mesh;
   PipelineConfig pipeline;
+  RecomputeConfig recompute;
   CheckpointConfig checkpoint;
   LoadConfig load;
   CpuConfig cpu;

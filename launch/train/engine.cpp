@@ -181,6 +181,7 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
           .defer_weights = training && schedule_.split_backward,
+          .recompute = config_.recompute.of_stage(rank_.mesh.coord().pp),
           .samples = plan_.rows(),
           .first_sample = first_sample,
           .tokens = share_,

@@ -55,6 +55,7 @@ class SmallGpt {
             .step = 1,
             .dropout = model.config().dropout > 0,
             .defer_weights = defer_weights,
+            .recompute = recompute,
             .samples = kBatch,
             .tokens = TokenShare::whole(kLength)};
   }
@@ -81,6 +82,7 @@ class SmallGpt {
   std::unique_ptr<Ops> ops;
   ParameterSet parameters;
   Gpt model;
+  Recompute recompute = Recompute::none;
 
  private:
   static constexpr size_t kBytes = 4 << 20;

@@ -102,8 +102,7 @@ class Layer {
                 .tokens = TokenShare::whole(kRows),
                 .tensor_group = &group_,
                 .tensor_side = side};
-    saved_.push(x_);
-    linear_.backward(dy_, dx_, saved_, ctx);
+    linear_.backward(x_, dy_, dx_, saved_, ctx);
     return {values(dx_), values(weight_.grad), values(bias_.grad)};
   }
 

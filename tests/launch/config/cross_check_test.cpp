@@ -68,6 +68,13 @@ const Case kCases[] = {
        c.model.width = 8;
      },
      1, "model.heads", "try heads 8"},
+    {"RecomputeStages",
+     [](RunConfig& c) {
+       c.recompute.stages = {"full", "none"};
+     },
+     1, "recompute.stages", "2 policies for 1 pipeline stage; try one for each"},
+    {"RecomputePolicy", [](RunConfig& c) { c.recompute.stages = {"some"}; }, 1, "recompute.stages",
+     "'some' is no policy; legal: none, selective, full"},
     {"OddSinusoidal",
      [](RunConfig& c) {
        c.model.position = GptConfig::Position::sinusoidal;

@@ -127,7 +127,7 @@ TEST_F(Load, AWrongOverrideIsNamedByItsNumber) {
       "--set #8: data.train: has an element that is no value; legal: a list such as [a, b], each a "
       "path\n"
       "--set #9: unknown key 'include'; legal keys here: name, seed, model, data, train, "
-      "optimizer, schedule, mesh, pipeline, checkpoint, load, cpu, output\n"
+      "optimizer, schedule, mesh, pipeline, recompute, checkpoint, load, cpu, output\n"
       "--set #11: name: 'a\\x0ab' has a control character; legal: a name of letters, digits, '.', "
       "'_' and '-' that does not start with '.'\n"
       "--set #12: data.train: an alias (*name) is not allowed; a text that starts with * needs "
