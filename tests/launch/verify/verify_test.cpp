@@ -1,5 +1,6 @@
 #include "launch/verify/verify.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "launch/train/random_tokens.h"
@@ -40,29 +41,41 @@ TEST_P(Verify, EveryLayoutOfFourRanksTrainsLikeOne) {
   }));
 }
 
-TEST_P(Verify, NoticesEveryCollectiveThatIsLeftOut) {
-  const RunConfig config = GetParam()();
-  const FillSample fill = random_tokens(*config.model.vocab_size);
-  const LayoutTrace reference = run_layout(config, {1, 1, config.train.batch_size}, kSteps, fill);
-  constexpr Layout kLayouts[] = {{.dp = 2, .tp = 2, .micro_batch_size = 2},
-                                 {.tp = 2, .micro_batch_size = 8, .cp = 2},
-                                 {.micro_batch_size = 8, .cp = 4},
-                                 {.dp = 2, .tp = 2, .micro_batch_size = 2, .zero = 1}};
-  for (const Layout& layout : kLayouts) {
-    int64_t calls = 0;
-    run_layout(config, layout, kSteps, fill, {}, &calls);
-    ASSERT_GT(calls, 50);
-    for (int64_t drop = 0; drop < calls; ++drop) {
-      const LayoutTrace broken = run_layout(config, layout, kSteps, fill, {.drop = drop});
-      EXPECT_FALSE(compare(layout, broken, reference, bounds_of(config, kSteps)).ok)
-          << to_string(layout) << ": collective " << drop << " of " << calls;
-    }
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Gpt, Verify, ::testing::Values(&odd_tied, &untied_without_bias),
                          [](const auto& test) {
                            return test.param == &odd_tied ? "OddTied" : "UntiedWithoutBias";
+                         });
+
+class Faults : public ::testing::TestWithParam<std::tuple<RunConfig (*)(), Layout>> {};
+
+TEST_P(Faults, AreNoticedWhicheverCollectiveIsLeftOut) {
+  const auto& [make, layout] = GetParam();
+  const RunConfig config = make();
+  const FillSample fill = random_tokens(*config.model.vocab_size);
+  const LayoutTrace reference = run_layout(config, {1, 1, config.train.batch_size}, kSteps, fill);
+  int64_t calls = 0;
+  run_layout(config, layout, kSteps, fill, {}, &calls);
+  ASSERT_GT(calls, 50);
+  for (int64_t drop = 0; drop < calls; ++drop) {
+    const LayoutTrace broken = run_layout(config, layout, kSteps, fill, {.drop = drop});
+    EXPECT_FALSE(compare(layout, broken, reference, bounds_of(config, kSteps)).ok)
+        << "collective " << drop << " of " << calls;
+  }
+}
+
+constexpr Layout kFaultLayouts[] = {{.dp = 2, .tp = 2, .micro_batch_size = 2},
+                                    {.dp = 2, .tp = 2, .micro_batch_size = 2, .zero = 1},
+                                    {.tp = 2, .micro_batch_size = 8, .cp = 2},
+                                    {.micro_batch_size = 8, .cp = 4}};
+INSTANTIATE_TEST_SUITE_P(Gpt, Faults,
+                         ::testing::Combine(::testing::Values(&odd_tied, &untied_without_bias),
+                                            ::testing::ValuesIn(kFaultLayouts)),
+                         [](const auto& test) {
+                           const bool tied = std::get<0>(test.param) == &odd_tied;
+                           const Layout& layout = std::get<1>(test.param);
+                           return fmt::format("{}Dp{}Tp{}Cp{}Zero{}",
+                                              tied ? "OddTied" : "UntiedWithoutBias", layout.dp,
+                                              layout.tp, layout.cp, layout.zero);
                          });
 
 TEST(LegalLayouts, LeavesOutWhatCannotBe) {
