@@ -31,24 +31,28 @@ void SpanRecorder::record(bool on) {
 size_t SpanRecorder::lane_of(const Stream& stream) const {
   const auto found =
       std::ranges::find_if(lanes_, [&](const Lane& lane) { return lane.stream == &stream; });
-  WEFT_CHECK(found != lanes_.end(), "work on a stream that has none of the {} lanes",
-             lanes_.size());
   return static_cast<size_t>(found - lanes_.begin());
 }
 
-void SpanRecorder::open(Span span, Stream& stream) {
+void SpanRecorder::open(Span span, Stream& stream, const std::string& lane) {
   span.lane = lane_of(stream);
+  if (span.lane == lanes_.size()) {
+    lanes_.push_back({lane, &stream});
+    open_.emplace_back();
+  }
   open_[span.lane].push_back(recorded_.size());
   recorded_.push_back({std::move(span), stamps_->put(stream), 0});
 }
 
 void SpanRecorder::begin(const std::string& name, Stream& stream) {
-  if (recording_) open({.name = name, .category = "phase"}, stream);
+  if (recording_) open({.name = name, .category = "phase"}, stream, name);
 }
 
 void SpanRecorder::end(Stream& stream) {
   if (!recording_) return;
-  std::vector<size_t>& open_here = open_[lane_of(stream)];
+  const size_t lane = lane_of(stream);
+  WEFT_CHECK(lane < lanes_.size(), "a span ended on a stream without one");
+  std::vector<size_t>& open_here = open_[lane];
   WEFT_CHECK(!open_here.empty(), "a span ended that never began");
   recorded_[open_here.back()].end_stamp = stamps_->put(stream);
   open_here.pop_back();
@@ -56,7 +60,8 @@ void SpanRecorder::end(Stream& stream) {
 
 void SpanRecorder::before(const OpCall& call, Stream& stream) {
   if (!recording_) return;
-  open({.name = std::string(call.name), .category = "op", .shapes = shapes_of(call)}, stream);
+  const std::string op(call.name);
+  open({.name = op, .category = "op", .shapes = shapes_of(call)}, stream, op);
 }
 
 void SpanRecorder::after(const OpCall&, Stream& stream) { end(stream); }
@@ -66,7 +71,7 @@ void SpanRecorder::before(const CommCall& call, Stream* stream) {
   open({.name = fmt::format("{} {}", call.axis, name(call.op)),
         .category = "collective",
         .bytes = call.payload_bytes},
-       *stream);
+       *stream, call.axis);
 }
 
 void SpanRecorder::after(const CommCall&, Stream* stream) {

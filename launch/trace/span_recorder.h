@@ -38,7 +38,8 @@ class SpanRecorder final : public OpObserver, public CommObserver {
     int64_t end_ns = 0;
   };
 
-  // Every stream that work will be enqueued on has a lane. Streams and device must outlive this.
+  // A stream that is not listed gets a lane with its first span, named after the axis of a
+  // collective. The device must outlive this, the streams the last use of lanes().
   SpanRecorder(Device& device, std::vector<Lane> lanes);
 
   // Switches recording, off at first. Not while a span is open.
@@ -62,8 +63,9 @@ class SpanRecorder final : public OpObserver, public CommObserver {
     size_t begin_stamp, end_stamp;
   };
 
-  void open(Span span, Stream& stream);
-  size_t lane_of(const Stream& stream) const;
+  // `lane` is the name of the stream's lane if it has none yet.
+  void open(Span span, Stream& stream, const std::string& lane);
+  size_t lane_of(const Stream& stream) const;  // lanes_.size() if it has none
 
   std::vector<Lane> lanes_;
   std::unique_ptr<Stamps> stamps_;

@@ -83,6 +83,19 @@ TEST_F(SpanRecorderTest, TimesAreThoseOfTheStream) {
   EXPECT_GE(spans[0].begin_ns - spans[1].end_ns, std::chrono::nanoseconds(kBusy).count());
 }
 
+TEST_F(SpanRecorderTest, AStreamThatIsNotListedGetsTheLaneOfItsAxis) {
+  const auto other = device_->make_stream(StreamKind::communication);
+  const auto comm = make_traced(make_counting_communicator("pp", 0, 2), recorder_);
+  recorder_.record(true);
+  comm->broadcast(x_, 0, *other);
+  comm->broadcast(x_, 0, *other);
+  other->synchronize();
+  ASSERT_THAT(names(), ElementsAre("pp broadcast", "pp broadcast"));
+  EXPECT_EQ(recorder_.spans()[1].lane, 2u);
+  ASSERT_EQ(recorder_.lanes().size(), 3u);
+  EXPECT_EQ(recorder_.lanes()[2].name, "pp");
+}
+
 TEST(ChromeTrace, WritesAnEventPerSpan) {
   const SpanRecorder::Lane lanes[] = {{"compute", nullptr}, {"talk", nullptr}};
   const SpanRecorder::Span spans[] = {
