@@ -27,7 +27,8 @@ WRONG_CONFIGS = [
      "try 6 or 8"),
     ("micro-batch that does not divide", (*TRAIN, "train.micro_batch_size=5"), "config",
      "try 10 or 15"),
-    ("pipeline with too few blocks", (*TRAIN, "mesh.pp=64"), "config", "as many blocks"),
+    ("pipeline of other blocks", (*TRAIN, "pipeline.layers=[1,2]"), "config",
+     "2 numbers that add up to 3; give 1"),
     ("mesh that is not the job", (*TRAIN, "mesh.dp=2"), "config", "or start 2 ranks"),
     ("warm-up longer than the run", (*TRAIN, "schedule.warmup_steps=31"), "config", "at most 30"),
     ("nothing to train on", (*TRAIN, "data.train=[]"), "config", "weft prepare"),
@@ -97,7 +98,7 @@ class ConfigTest(RefusalTest):
         result = self.weft(*TRAIN, "model.layers=200", "--set", "model.width=16384")
         # 12 layers width^2 weights of 4 bytes are 2,457,600 MiB; the moments take twice that.
         self.assert_refused(result, 3, "environment", "weights 2457")
-        for words in ("optimizer 4916", "MiB are free; lower train.micro_batch_size"):
+        for words in ("optimizer 4920", "MiB are free; lower train.micro_batch_size"):
             self.assertIn(words, result.stderr)
         self.assertEqual(self.everything(), before)
 
