@@ -58,6 +58,8 @@ class Device {
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
   virtual std::string description() const = 0;
+  // Whether anything lies behind the addresses of its buffers; not on a planner's.
+  virtual bool has_memory() const { return true; }
   // 4 KiB aligned, zero-filled; throws Error{environment} with the sizes when memory is short.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   // A compute stream binds the calling thread: it must be used from that thread only.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/base/fields.h"
+#include "core/dist/mesh_shape.h"
 
 namespace weft {
 
@@ -17,6 +18,13 @@ struct MeshConfig {
 
   // Size of the data-parallel axis in a world of `world_size` ranks, which tp * pp * cp divides.
   int64_t data_ranks(int64_t world_size) const { return dp.value_or(world_size / (tp * pp * cp)); }
+
+  // All axes, in a world of that size.
+  MeshShape shape(int64_t world_size) const {
+    const auto extent = [](int64_t n) { return static_cast<int>(n); };
+    return {
+        .dp = extent(data_ranks(world_size)), .cp = extent(cp), .tp = extent(tp), .pp = extent(pp)};
+  }
 
   void fields(FieldList& list) {
     constexpr IntRange kSize = between(1, 1 << 15);

@@ -95,6 +95,7 @@ void ParameterSet::place(Parameter& p) {
 }
 
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
+  if (!device.has_memory()) return;
   std::vector<float> f32;
   std::vector<double> f64;
   for (const auto& p : parameters_) {

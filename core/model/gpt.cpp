@@ -65,7 +65,7 @@ void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& 
   if (config_.position != GptConfig::Position::sinusoidal || !embedding_) return;
   const int64_t width = config_.width;
   fixed_positions_ = arena.allocate({config_.context_length, width}, dtype);
-  if (arena.counting()) return;
+  if (arena.counting() || !device.has_memory()) return;
   std::vector<double> f64(static_cast<size_t>(fixed_positions_.elements()));
   for (int64_t t = 0; t < config_.context_length; ++t) {
     for (int64_t c = 0; c < width; ++c) {

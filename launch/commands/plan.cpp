@@ -8,12 +8,15 @@
 #include <charconv>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/error.h"
 #include "launch/commands/commands.h"
+#include "launch/config/load.h"
+#include "launch/plan/plan_text.h"
 #include "launch/plan/timed_schedule.h"
 #include "launch/terminal.h"
 #include "parallel/pipeline/generators.h"
@@ -90,12 +93,61 @@ void add_schedule(CLI::App& plan) {
   app->callback([args] { plan_schedule(*args); });
 }
 
+struct LayoutArguments {
+  std::string config;
+  std::vector<std::string> sets;
+  std::optional<int64_t> world;
+};
+
+// The configuration with a mesh of exactly the ranks it is planned for.
+RunConfig planned_config(const LayoutArguments& args) {
+  RunConfig config = load_config(args.config, args.sets);
+  const int64_t model_ranks = config.mesh.tp * config.mesh.pp * config.mesh.cp;
+  const int64_t world = args.world.value_or(config.mesh.dp.value_or(1) * model_ranks);
+  if (world % model_ranks != 0) {
+    fail(ErrorKind::config, "--world {} is not a multiple of tp {} * pp {} * cp {} = {}; try {}",
+         world, config.mesh.tp, config.mesh.pp, config.mesh.cp, model_ranks,
+         (world / model_ranks + 1) * model_ranks);
+  }
+  std::vector<std::string> sets = args.sets;
+  sets.push_back(fmt::format("mesh.dp={}", world / model_ranks));
+  config = load_config(args.config, sets);  // checked with every axis known
+  if (!config.model.vocab_size) {
+    fail(
+        ErrorKind::config,
+        "model.vocab_size: auto is decided by the data, which a plan does not open; give it: --set "
+        "model.vocab_size=50257");
+  }
+  return config;
+}
+
+using LayoutText = std::string (*)(const RunConfig&, const MeshShape&,
+                                   const std::vector<Rehearsal>&);
+
+void add_layout_plan(CLI::App& plan, const char* name, const char* help, LayoutText text) {
+  const auto args = std::make_shared<LayoutArguments>();
+  CLI::App* app = plan.add_subcommand(name, help);
+  app->add_option("config", args->config, "A run's or a model's YAML file")->required();
+  app->add_option("--set", args->sets, "Override a key (repeatable)")->type_name("KEY=VALUE");
+  app->add_option("--world", args->world, "Ranks of the job (default: those of mesh, dp 1 if auto)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  app->callback([args, text] {
+    const RunConfig config = planned_config(*args);
+    const MeshShape mesh = config.mesh.shape(0);  // dp is set
+    fmt::print("{}", text(config, mesh, rehearse_stages(config, mesh)));
+  });
+}
+
 }  // namespace
 
 void add_plan_command(CLI::App& root, int&) {
   CLI::App* plan = root.add_subcommand("plan", "Show what a layout would do, without ranks");
   plan->require_subcommand(1);
   add_schedule(*plan);
+  add_layout_plan(*plan, "memory", "Bytes that a rank of each stage needs, by segment",
+                  memory_text);
+  add_layout_plan(*plan, "comm", "What a rank of each stage sends in a step, by axis and operation",
+                  communication_text);
 }
 
 }  // namespace weft

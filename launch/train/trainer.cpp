@@ -30,14 +30,6 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-MeshShape mesh_shape(const MeshConfig& mesh, int ranks) {
-  const auto extent = [](int64_t n) { return static_cast<int>(n); };
-  return {.dp = extent(mesh.data_ranks(ranks)),
-          .cp = extent(mesh.cp),
-          .tp = extent(mesh.tp),
-          .pp = extent(mesh.pp)};
-}
-
 // Refuses a plan that the host's memory cannot hold, with what takes how much.
 AdmitMemory admit_on_host(int ranks_on_host) {
   return [ranks_on_host](const std::vector<SegmentBytes>& plan) {
@@ -145,7 +137,7 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       ops_(make_ops(*device_)),
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
                            : nullptr),
-      mesh_(bootstrap, mesh_shape(config_.mesh, bootstrap.size()),
+      mesh_(bootstrap, config_.mesh.shape(bootstrap.size()),
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank{.mesh = mesh_,
                            .device = *device_,

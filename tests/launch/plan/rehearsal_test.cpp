@@ -1,0 +1,144 @@
+// What a plan says against what ranks that are threads do.
+#include "launch/plan/rehearsal.h"
+
+#include <gtest/gtest.h>
+
+#include "launch/plan/plan_text.h"
+#include "launch/train/random_tokens.h"
+#include "launch/verify/verify.h"
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+namespace {
+
+RunConfig tied() {
+  RunConfig run;
+  run.model.heads = 4;
+  run.model.width = 64;
+  run.model.layers = 4;
+  run.model.dropout = 0.1;
+  return shrink(run);
+}
+
+RunConfig untied() {
+  RunConfig run = tied();
+  run.model.tied_head = false;
+  run.model.bias = false;
+  run.model.vocab_size = 30;
+  return run;
+}
+
+struct Measured {
+  CommTrace::Rows communication;
+  std::vector<SegmentBytes> memory;
+};
+
+// One training step of every rank.
+std::vector<Measured> measure(const RunConfig& config, const MeshShape& shape) {
+  std::vector<Measured> ranks(static_cast<size_t>(shape.world()));
+  run_local_ranks(shape.world(), [&](Bootstrap& bootstrap) {
+    CommTrace trace;
+    const auto device = make_device({.threads = 1});
+    const auto compute = device->make_stream(StreamKind::compute);
+    const auto communication = device->make_stream(StreamKind::communication);
+    const auto ops = make_ops(*device);
+    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner) {
+      return make_traced(std::move(inner), trace);
+    });
+    Engine engine(config,
+                  {.mesh = mesh,
+                   .device = *device,
+                   .compute = *compute,
+                   .communication = *communication,
+                   .ops = *ops},
+                  [](const std::vector<SegmentBytes>&) {});
+    trace.clear();
+    engine.step(1, 1e-3, 0, random_tokens(*config.model.vocab_size), false);
+    ranks[static_cast<size_t>(bootstrap.rank())] = {trace.rows(), engine.memory()};
+    bootstrap.barrier();
+  });
+  return ranks;
+}
+
+class Rehearsals : public ::testing::TestWithParam<RunConfig (*)()> {};
+
+TEST_P(Rehearsals, SayWhatEveryRankSendsAndAllocates) {
+  int layouts = 0;
+  for (const Layout& layout : legal_layouts(GetParam()(), 4)) {
+    const RunConfig config = with_layout(GetParam()(), layout);
+    const std::vector<Measured> ranks = measure(config, mesh_shape(layout));
+    for (int rank = 0; rank < layout.ranks(); ++rank) {
+      const Rehearsal planned = rehearse(config, mesh_shape(layout), rank);
+      const Measured& measured = ranks[static_cast<size_t>(rank)];
+      EXPECT_EQ(planned.communication, measured.communication) << to_string(layout) << " " << rank;
+      ASSERT_EQ(planned.memory.size(), measured.memory.size());
+      for (size_t i = 0; i < planned.memory.size(); ++i) {
+        EXPECT_EQ(planned.memory[i].bytes, measured.memory[i].bytes)
+            << to_string(layout) << " " << rank << " " << planned.memory[i].name;
+      }
+    }
+    ++layouts;
+  }
+  EXPECT_GE(layouts, 20);
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpt, Rehearsals, ::testing::Values(&tied, &untied),
+                         [](const auto& test) { return test.param == &tied ? "Tied" : "Untied"; });
+
+// 1.01e12 parameters on 512 ranks, as arXiv 2205.05198 trained them, in less than a laptop's
+// memory.
+RunConfig trillion() {
+  RunConfig run;
+  run.model.vocab_size = 51200;
+  run.model.context_length = 2048;
+  run.model.layers = 128;
+  run.model.heads = 160;
+  run.model.width = 25600;
+  run.train.batch_size = 512;
+  run.train.micro_batch_size = 1;
+  run.mesh = {.dp = 1, .tp = 8, .pp = 64};
+  return run;
+}
+
+size_t segment(const Rehearsal& r, const std::string& name) {
+  for (const SegmentBytes& s : r.memory) {
+    if (s.name == name) return s.bytes;
+  }
+  ADD_FAILURE() << "no segment " << name;
+  return 0;
+}
+
+TEST(Rehearse, PlansATrillionParameters) {
+  const RunConfig run = trillion();
+  const MeshShape mesh = run.mesh.shape(0);
+  const Rehearsal middle = rehearse(run, mesh, rank_of({.pp = 31}, mesh));
+  // Two blocks of 12 h^2 parameters over 8 ranks, in f32; vectors and padding are less than 1 %.
+  const double expected = 2 * 12.0 * 25600 * 25600 / 8 * 4;
+  EXPECT_NEAR(static_cast<double>(segment(middle, "weights")), expected, 0.01 * expected);
+  EXPECT_EQ(segment(middle, "gradients"), segment(middle, "weights"));
+  // Two moments, and of the gradient norm 8 bytes for every 1024 elements of the whole model.
+  const double norm_blocks = 64 * expected / 4 / 1024 * 8;
+  EXPECT_NEAR(static_cast<double>(segment(middle, "optimizer")), 2 * expected + norm_blocks,
+              0.02 * expected);
+  // A rank sends its rows of the residual stream on, once a micro-batch each way.
+  const auto sent = middle.communication.at({"pp.act", CommOp::exchange});
+  EXPECT_EQ(sent.calls, 2 * 512);  // sends and receives
+  EXPECT_EQ(sent.payload_bytes, 512 * (2048 / 8) * int64_t{25600} * 4);
+}
+
+TEST(PlanText, NamesEverySegmentAndAxis) {
+  RunConfig run = with_layout(tied(), {.dp = 2, .tp = 2, .micro_batch_size = 2, .pp = 2});
+  const MeshShape mesh = run.mesh.shape(0);
+  const std::vector<Rehearsal> stages = rehearse_stages(run, mesh);
+  const std::string memory = memory_text(run, mesh, stages);
+  for (const char* word : {"8 ranks", "stage 1", "weights", "activations", "total", "1910.02054"}) {
+    EXPECT_NE(memory.find(word), std::string::npos) << word << " in\n" << memory;
+  }
+  const std::string communication = communication_text(run, mesh, stages);
+  for (const char* word : {"pp.act exchange", "tp all_gather", "dp+cp all_reduce", "world"}) {
+    EXPECT_NE(communication.find(word), std::string::npos) << word << " in\n" << communication;
+  }
+}
+
+}  // namespace
+}  // namespace weft
