@@ -4,8 +4,8 @@
 
 namespace weft {
 
-BatchPlan::BatchPlan(int64_t global_batch, int64_t dp, int64_t rows)
-    : global_batch_(global_batch), rows_(rows) {
+BatchPlan::BatchPlan(int64_t global_batch, int64_t dp, int64_t rows, bool by_turns)
+    : global_batch_(global_batch), dp_(dp), rows_(rows), by_turns_(by_turns) {
   if (global_batch < 1 || dp < 1 || rows < 1 || global_batch % (dp * rows) != 0) {
     fail(ErrorKind::config,
          "a batch of {} samples does not divide into {} data-parallel ranks x micro-batches of {}; "

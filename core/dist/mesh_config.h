@@ -34,9 +34,10 @@ struct MeshConfig {
     list.key("pp", pp, kSize, "ranks", "Pipeline parallel: stages that share the layers.");
     list.key("cp", cp, kSize, "ranks",
              "Context parallel: ranks that share each sequence (ring attention).");
-    list.key("zero", zero, between(0, 1), "",
+    list.key("zero", zero, between(0, 3), "",
              "What each rank keeps only a share of, out of the dp * cp that would hold the same "
-             "(ZeRO, arXiv 1910.02054). 0: nothing. 1: the optimizer state.");
+             "(ZeRO, arXiv 1910.02054). 0: nothing. 1: the optimizer state. 2: and the "
+             "gradients. 3: and the parameters.");
   }
 };
 

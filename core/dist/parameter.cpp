@@ -1,5 +1,8 @@
 #include "core/dist/parameter.h"
 
+#include <algorithm>
+#include <map>
+
 #include "core/base/philox.h"
 #include "core/ops/ops.h"
 
@@ -31,15 +34,17 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
 
 Parameter* ParameterSet::add(ParamSpec spec) {
   constexpr int64_t kBlock = Ops::kNormBlock;
-  const Shape local = local_shape(spec, mesh_, coord_);
+  WEFT_CHECK(aliases_.empty(), "{} is registered after an alias", spec.name);
   const int64_t position = positions_;
+  const Shape local = local_shape(spec, mesh_, coord_);
   positions_ += (local.elements() + kBlock - 1) / kBlock * kBlock;
   global_elements_ += elements(spec);
   if (!is_on_stage(spec, coord_.pp)) return nullptr;
   auto p = std::make_unique<Parameter>();
   p->index = parameters_.size();
-  p->position = position;
   p->local = local;
+  p->unit = spec.unit;
+  p->position = position;
   const std::vector<Region> held = regions(spec, mesh_, coord_);
   if (!held.empty()) p->first_row = held.front().offset[0];
   p->spec = std::move(spec);
@@ -47,51 +52,144 @@ Parameter* ParameterSet::add(ParamSpec spec) {
   return parameters_.back().get();
 }
 
-void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
-  std::vector<ShardLayout::Entry> entries;
-  for (const auto& p : parameters_) {
-    // Stages that hold the same parameter must cut it alike.
-    entries.push_back({.elements = p->local.elements(),
-                       .unit = static_cast<int>(p->spec.unit),
-                       .alone = p->spec.stages.size() > 1});
-  }
-  const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));
-  layout_ = ShardLayout(entries, gradient_ranks(mesh_), bucket_elements, false);
-  allocate_buckets(values, grads, dtype);
-  for (const auto& p : parameters_) place(*p);
+Parameter* ParameterSet::add_alias(Parameter& of, int64_t unit) {
+  auto p = std::make_unique<Parameter>(of);
+  p->index = gradients();
+  p->unit = unit;
+  p->alias_of = &of;
+  aliases_.push_back(std::move(p));
+  return aliases_.back().get();
 }
 
-void ParameterSet::allocate_buckets(Arena& values, Arena* grads, DType dtype) {
-  const int rank = gradient_rank(coord_, mesh_);
-  buckets_.clear();
-  for (const ShardLayout::Bucket& b : layout_.buckets()) {
-    const auto own = [&](const Tensor& all) {
-      return sharding_.zero == 0 ? all : all.slice(rank * b.share, (rank + 1) * b.share);
-    };
-    BucketMemory memory;
-    memory.values = values.allocate({layout_.elements(b)}, dtype);
-    memory.own_values = own(memory.values);
-    if (grads != nullptr) {
-      memory.grads = grads->allocate({layout_.elements(b)}, dtype);
-      memory.own_grads = own(memory.grads);
+void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
+  make_layout(dtype);
+  buckets_.assign(layout_.buckets().size(), {});
+  allocate_values(values, dtype);
+  if (grads != nullptr) allocate_grads(*grads, dtype);
+  for (const auto& p : parameters_) place(*p);
+  for (const auto& p : aliases_) place(*p);
+}
+
+void ParameterSet::make_layout(DType dtype) {
+  std::vector<ShardLayout::Entry> entries;
+  for (const auto& p : parameters_) {
+    entries.push_back({p->local.elements(), p->unit, p->spec.stages.size() > 1});
+  }
+  // Parameters that are used twice are cut alike in both places.
+  for (const auto& p : aliases_) {
+    entries.push_back({p->local.elements(), p->unit, true});
+    entries[p->alias_of->index].alone = true;
+  }
+  const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));
+  layout_ = ShardLayout(entries, gradient_ranks(mesh_), bucket_elements, sharding_.zero >= 2);
+}
+
+Tensor ParameterSet::own_part(size_t bucket, const Tensor& all) const {
+  if (sharding_.zero == 0) return all;
+  const int64_t share = layout_.buckets()[bucket].share;
+  const int64_t rank = gradient_rank(coord_, mesh_);
+  return all.slice(rank * share, (rank + 1) * share);
+}
+
+// A window for each bucket on the slot of its unit; a unit's buckets lie side by side.
+std::vector<Tensor> ParameterSet::allocate_slots(Arena& arena, DType dtype) {
+  const std::vector<ShardLayout::Bucket>& buckets = layout_.buckets();
+  std::map<int64_t, int64_t> unit_elements;
+  std::vector<int64_t> begin;
+  for (const ShardLayout::Bucket& b : buckets) {
+    int64_t& elements = unit_elements[b.unit];
+    begin.push_back(elements);
+    elements += layout_.elements(b);
+  }
+  std::array<int64_t, kSlots> sizes{};
+  for (const auto& [unit, elements] : unit_elements) {
+    sizes[slot_of(unit)] = std::max(sizes[slot_of(unit)], elements);
+  }
+  std::array<Tensor, kSlots> slots;
+  for (size_t s = 0; s < kSlots; ++s) slots[s] = arena.allocate({sizes[s]}, dtype);
+  std::vector<Tensor> windows;
+  for (size_t b = 0; b < buckets.size(); ++b) {
+    const int64_t end = begin[b] + layout_.elements(buckets[b]);
+    windows.push_back(slots[slot_of(buckets[b].unit)].slice(begin[b], end));
+  }
+  return windows;
+}
+
+void ParameterSet::allocate_values(Arena& arena, DType dtype) {
+  const bool sharded = sharding_.zero == 3;
+  const std::vector<Tensor> windows =
+      sharded ? allocate_slots(arena, dtype) : std::vector<Tensor>();
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const ShardLayout::Bucket& place = layout_.buckets()[b];
+    BucketMemory& memory = buckets_[b];
+    const BucketMemory* original = nullptr;
+    if (place.first >= parameters_.size()) {
+      const Parameter& alias = *aliases_[place.first - parameters_.size()];
+      original = &buckets_[layout_.bucket_of(alias.alias_of->index)];
     }
-    buckets_.push_back(memory);
+    if (sharded) {
+      memory.values = windows[b];
+      memory.own_values =
+          original != nullptr ? original->own_values : arena.allocate({place.share}, dtype);
+    } else {
+      memory.values =
+          original != nullptr ? original->values : arena.allocate({layout_.elements(place)}, dtype);
+      memory.own_values = own_part(b, memory.values);
+    }
+  }
+}
+
+void ParameterSet::allocate_grads(Arena& arena, DType dtype) {
+  const bool sharded = sharding_.zero >= 2;
+  const std::vector<Tensor> windows =
+      sharded ? allocate_slots(arena, dtype) : std::vector<Tensor>();
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const ShardLayout::Bucket& place = layout_.buckets()[b];
+    BucketMemory& memory = buckets_[b];
+    if (sharded) {
+      memory.grads = windows[b];
+      memory.own_grads = arena.allocate({place.share}, dtype);
+    } else {
+      memory.grads = arena.allocate({layout_.elements(place)}, dtype);
+      memory.own_grads = own_part(b, memory.grads);
+    }
+    if (!sharding_.elastic) continue;
+    // The last level may be where the sum ends up: it is read before that is written.
+    const int levels = sharded ? sharding_.tree_levels - 1 : sharding_.tree_levels;
+    const Shape shape = sharded ? memory.own_grads.shape() : memory.grads.shape();
+    for (int k = 0; k < levels; ++k) memory.levels.push_back(arena.allocate(shape, dtype));
+    if (sharded && sharding_.tree_levels > 0) memory.levels.push_back(memory.own_grads);
   }
 }
 
 // Gives a parameter its windows on the bucket it lies in.
 void ParameterSet::place(Parameter& p) {
-  const BucketMemory& memory = buckets_[layout_.bucket_of(p.index)];
+  const size_t bucket = layout_.bucket_of(p.index);
+  const BucketMemory& memory = buckets_[bucket];
   const int64_t begin = layout_.offset(p.index);
   const int64_t elements = p.local.elements();
-  p.own = sharding_.zero == 0 ? ElementRange{0, elements} : share(p);
-  const auto window = [&](const Tensor& bucket) { return bucket.slice(begin, begin + elements); };
-  const auto own = [&](const Tensor& all) { return all.slice(p.own.begin, p.own.end); };
-  p.value = window(memory.values).view(p.local);
-  p.own_value = own(window(memory.values));
+  const bool all = sharding_.zero == 0;
+  p.own = all ? ElementRange{0, elements} : share(p);
+  // Where own elements begin in the memory of what this rank owns of the bucket.
+  const int64_t before = all ? 0 : gradient_rank(coord_, mesh_) * layout_.buckets()[bucket].share;
+  const auto window = [&](const Tensor& whole) {
+    return whole.slice(begin, begin + elements).view(p.local);
+  };
+  const auto own = [&](const Tensor& owned) {
+    if (p.own.size() == 0) return owned.slice(0, 0);
+    const int64_t at = begin + p.own.begin - before;
+    return owned.slice(at, at + p.own.size());
+  };
+  p.value = window(memory.values);
+  p.own_value = own(memory.own_values);
   if (memory.grads.empty()) return;
-  p.grad = window(memory.grads).view(p.local);
-  p.own_grad = own(window(memory.grads));
+  p.grad = window(memory.grads);
+  p.own_grad = own(memory.own_grads);
+}
+
+ParameterSet::Values ParameterSet::kept_values(const Parameter& p) const {
+  if (sharding_.zero == 3) return {p.own, p.own_value};
+  return {{0, p.local.elements()}, p.value.view({p.local.elements()})};
 }
 
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
@@ -99,16 +197,17 @@ void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
   std::vector<float> f32;
   std::vector<double> f64;
   for (const auto& p : parameters_) {
-    f32.resize(static_cast<size_t>(p->local.elements()));
-    for (const Region& r : regions(p->spec, mesh_, coord_)) {
-      initial_values(p->spec, r, seed, f32.data() + r.local_begin);
+    const Values kept = kept_values(*p);
+    f32.resize(static_cast<size_t>(kept.range.size()));
+    for (const Region& r : clip(regions(p->spec, mesh_, coord_), kept.range)) {
+      initial_values(p->spec, r, seed, f32.data() + r.local_begin - kept.range.begin);
     }
     const void* source = f32.data();
-    if (p->value.dtype() == DType::f64) {
+    if (kept.elements.dtype() == DType::f64) {
       f64.assign(f32.begin(), f32.end());
       source = f64.data();
     }
-    device.copy_to_device(p->value.raw(), source, p->value.bytes(), stream);
+    device.copy_to_device(kept.elements.raw(), source, kept.elements.bytes(), stream);
     stream.synchronize();
   }
 }

@@ -1,10 +1,11 @@
-// Parameter: a ParamSpec with memory. ParameterSet: the parameters of a rank's part of the
-// model, in forward order, values and gradients laid out in flat buckets (shard_layout.h).
+// Parameter: a ParamSpec with memory. ParameterSet: the parameters of a rank's part of the model,
+// in forward order, values and gradients laid out in flat buckets (shard_layout.h).
 //
 // What a rank owns of a parameter it updates: everything, or, with ZeRO (arXiv 1910.02054), its
 // share among the ranks that hold the same parameter.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "core/device/device.h"
 #include "core/dist/placement.h"
 #include "core/dist/shard_layout.h"
+#include "core/dist/unit_listener.h"
 #include "core/tensor/arena.h"
 
 namespace weft {
@@ -22,31 +24,48 @@ struct Parameter {
   Shape local;            // shape on this rank
   bool frozen = false;    // the run leaves its value as it is
   int64_t first_row = 0;  // global row of local row 0, where dim 0 is one segment
-  // First element in the flat order of all parameters, each padded to whole Ops::kNormBlocks; the
-  // same for every dp and ZeRO stage.
+  int64_t unit = 0;       // in which this rank uses it
+  // First element in the flat order of the whole model as this tensor-parallel coordinate cuts it,
+  // each parameter padded to whole Ops::kNormBlocks; the same for every dp, pp and ZeRO stage.
   int64_t position = 0;
-  // Windows on the set's memory; empty before allocate().
+  // Windows on the set's memory; empty before allocate(). With ZeRO 3, value is there only from
+  // UnitListener::before_unit on; with ZeRO 2 and 3 the same holds for grad in backward.
   Tensor value;
   Tensor grad;
   // The local elements that this rank owns, and flat windows on them.
   ElementRange own;
   Tensor own_value;
   Tensor own_grad;
+  // The parameter whose value this is too; its gradient is a part of that one's. Else null.
+  Parameter* alias_of = nullptr;
 };
 
-// What is sharded over the gradient group, and in which portions.
+// What is shared out over the gradient group, in which portions, and how gradients are added.
 struct Sharding {
-  int zero = 0;  // 1: optimizer state
+  int zero = 0;  // 1: optimizer state, 2: and gradients, 3: and parameters
   int64_t bucket_bytes = int64_t{25} << 20;
+  // Gradients of the micro-batches of a step on this rank, a power of two of them, are added in a
+  // binary tree, for which this many levels of further gradient memory are kept.
+  bool elastic = false;
+  int tree_levels = 0;
+
+  // Whether a second use of a parameter needs an accumulator of its own.
+  bool separates_aliases() const { return elastic || zero >= 2; }
 };
 
 class ParameterSet {
  public:
+  // Slots of transient memory that the units of the model take turns in.
+  static constexpr size_t kSlots = 2;
+  static size_t slot_of(int64_t unit) { return static_cast<size_t>(unit) % kSlots; }
+
   // The memory of one bucket, padding and all: of every rank, and this rank's own part of it (the
-  // whole without ZeRO). Gradients are empty in inference.
+  // whole without ZeRO). `values` lies in a slot with ZeRO 3, `grads` in one with 2 and 3.
+  // Gradients are empty in inference. `levels` are like grads, with ZeRO 2 and 3 like own_grads.
   struct BucketMemory {
     Tensor values, own_values;
     Tensor grads, own_grads;
+    std::vector<Tensor> levels;
   };
 
   ParameterSet(const MeshShape& mesh, const MeshCoord& coord, const Sharding& sharding = {})
@@ -55,6 +74,9 @@ class ParameterSet {
   // Registers a parameter of the model, in forward order; every rank registers all of them. Null
   // when this rank's pipeline stage does not hold it, else valid for the life of the set.
   Parameter* add(ParamSpec spec);
+  // Registers a second use of a parameter of this set, in `unit`: the same value, a gradient of its
+  // own, which is to be added to the parameter's. After all parameters.
+  Parameter* add_alias(Parameter& of, int64_t unit);
 
   // Lays values and gradients out in the order of registration, in `dtype`, each parameter at a
   // multiple of Ops::kNormBlock elements. An absent gradient arena leaves gradients empty
@@ -71,12 +93,15 @@ class ParameterSet {
   const Parameter& operator[](size_t i) const { return *parameters_[i]; }
   auto begin() const { return parameters_.begin(); }  // of unique_ptr<Parameter>
   auto end() const { return parameters_.end(); }
+  const std::vector<std::unique_ptr<Parameter>>& aliases() const { return aliases_; }
+  // Parameters and aliases: each has an index below this, and a gradient.
+  size_t gradients() const { return parameters_.size() + aliases_.size(); }
 
   const MeshShape& mesh() const { return mesh_; }
   const MeshCoord& coord() const { return coord_; }
   const Sharding& sharding() const { return sharding_; }
   int64_t global_elements() const { return global_elements_; }  // of the whole model
-  int64_t positions() const { return positions_; }  // one past the last position of the whole model
+  int64_t positions() const { return positions_; }              // one past the last position
 
   // After allocate().
   const ShardLayout& layout() const { return layout_; }
@@ -86,24 +111,36 @@ class ParameterSet {
   ElementRange share(const Parameter& parameter) const {
     return layout_.share(parameter.index, gradient_rank(coord_, mesh_));
   }
+  // The elements of a parameter whose values this rank always has, and a flat window on them.
+  struct Values {
+    ElementRange range;
+    Tensor elements;
+  };
+  Values kept_values(const Parameter& parameter) const;
 
  private:
-  void allocate_buckets(Arena& values, Arena* grads, DType dtype);
+  void make_layout(DType dtype);
+  void allocate_values(Arena& arena, DType dtype);
+  void allocate_grads(Arena& arena, DType dtype);
+  std::vector<Tensor> allocate_slots(Arena& arena, DType dtype);
+  void allocate_levels(Arena& arena, DType dtype);
   void place(Parameter& parameter);
+  Tensor own_part(size_t bucket, const Tensor& all) const;
 
   MeshShape mesh_;
   MeshCoord coord_;
   Sharding sharding_;
-  int64_t positions_ = 0;
   int64_t global_elements_ = 0;
+  int64_t positions_ = 0;
   std::vector<std::unique_ptr<Parameter>> parameters_;
+  std::vector<std::unique_ptr<Parameter>> aliases_;
   ShardLayout layout_;
   std::vector<BucketMemory> buckets_;
 };
 
 // Told when a parameter's gradient of a micro-batch has been added on this rank; compute on
 // `stream` up to this call has produced it. Parameters come nearly in reverse order of
-// registration.
+// registration, and each one's micro-batches in order.
 class GradientListener {
  public:
   virtual ~GradientListener() = default;

@@ -28,12 +28,12 @@ class ShardLayout {
   // What the layout needs to know of a parameter.
   struct Entry {
     int64_t elements = 0;  // on this rank
-    int unit = 0;          // of the model: embedding, a block, ...
+    int64_t unit = 0;      // of the model: embedding, a block, ...
     bool alone = false;    // shares its bucket with no other
   };
   struct Bucket {
     size_t first, last;  // parameters [first, last)
-    int unit;            // of the first
+    int64_t unit;        // of the first
     int64_t share;       // elements of each rank's share
     int64_t begin;       // of the bucket in the memory of all buckets
   };

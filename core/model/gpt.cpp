@@ -91,14 +91,17 @@ Tensor Gpt::run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Save
                 Context& ctx) {
   ArenaScope scope(ctx.work);
   saved.begin_frame();
+  if (chunk.part.embeds) ctx.before_unit(0, Pass::forward);
   Residual residual = chunk.part.embeds ? embed(tokens, 0, saved, ctx)
                                         : Residual{in, ctx.work.allocate(in.shape(), in.dtype())};
   for (size_t i = 0; i < chunk.blocks(); ++i) {
     saved.begin_frame();
+    ctx.before_unit(unit_of(chunk, i), Pass::forward);
     residual = blocks_[chunk.first + i].forward(residual, saved, ctx);
   }
   saved.begin_frame();
   if (chunk.part.has_head) {
+    ctx.before_unit(head_unit(), Pass::forward);
     const Norm::Output hidden =
         final_norm_->forward(residual.x, residual.pending_delta(), true, saved, ctx);
     final_norm_->push(hidden, true, saved);
@@ -123,6 +126,7 @@ void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved
   const GptParameters& p = parameters_;
   if (c.part.has_head) {
     ArenaScope scope(ctx.work);
+    ctx.before_unit(head_unit(), Pass::backward);
     const Norm::Output hidden = final_norm_->pop(saved, ctx);
     const Tensor dhidden = ctx.work.allocate(hidden.y.shape(), ctx.dtype);
     head_->backward(hidden.y, batch.targets, batch.grad_scale, batch.loss_sum, dhidden, ctx);
@@ -134,6 +138,7 @@ void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved
   }
   if (!ctx.defer_weights) saved.end_frame();
   for (size_t i = c.blocks(); i-- > 0;) {
+    ctx.before_unit(unit_of(c, i), Pass::backward);
     blocks_[c.first + i].backward(grad, saved, ctx);
     const GptParameters::Layer& l = p.layers[static_cast<size_t>(c.part.first_block) + i];
     if (ctx.defer_weights) {
@@ -148,6 +153,7 @@ void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved
          ctx.stream);
   }
   if (c.part.embeds) {
+    ctx.before_unit(0, Pass::backward);
     embedding_->backward(batch.tokens, grad, ctx);
     tell(listener, {p.positions, p.tokens}, ctx.stream);
   }

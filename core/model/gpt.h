@@ -76,6 +76,11 @@ class Gpt {
     size_t blocks() const { return static_cast<size_t>(part.end_block - part.first_block); }
   };
 
+  // Units: the embedding is 0, then the blocks, then final norm and head.
+  int64_t unit_of(const Chunk& chunk, size_t block) const {
+    return chunk.part.first_block + static_cast<int64_t>(block) + 1;
+  }
+  int64_t head_unit() const { return config_.layers + 1; }
   Residual embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx);
   // The chunk's output: of the final norm where it has the head.
   Tensor run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Saved& saved,

@@ -92,6 +92,17 @@ PlacementRule replicate() {
   return [](const Role&) { return Placement{}; };
 }
 
+Parameter* GptParameters::tied_head(const GptPartition& partition, ParameterSet& set) const {
+  const int stage = set.coord().pp;
+  const int64_t unit = partition.head_unit();
+  if (partition.stage_of_unit(unit) != stage) return tokens;
+  if (partition.stage_of_unit(0) != stage) {
+    tokens->unit = unit;
+    return tokens;
+  }
+  return set.sharding().separates_aliases() ? set.add_alias(*tokens, unit) : tokens;
+}
+
 GptParameters::GptParameters(const GptConfig& config, const PlacementRule& rule,
                              const GptPartition& partition, ParameterSet& set) {
   WEFT_CHECK(config.vocab_size, "the vocabulary size must be known before the model is built");
@@ -111,8 +122,8 @@ GptParameters::GptParameters(const GptConfig& config, const PlacementRule& rule,
   r.begin_unit(head_unit);
   final_norm_weight = r.norm("", "ln_f");
   final_norm_bias = r.bias("", {"ln_f.bias", {}, 1}, config.width);
-  head =
-      config.tied_head ? tokens : r.matrix("", {"lm_head.weight", {}, 1}, table, config.init_std);
+  head = config.tied_head ? tied_head(partition, set)
+                          : r.matrix("", {"lm_head.weight", {}, 1}, table, config.init_std);
 }
 
 std::vector<std::vector<std::string>> tensor_names(const GptConfig& config) {

@@ -46,7 +46,11 @@ class GptParameters {
   Parameter* positions = nullptr;  // null unless learned
   std::vector<Layer> layers;       // of all blocks
   Parameter *final_norm_weight = nullptr, *final_norm_bias = nullptr;
-  Parameter* head = nullptr;  // == tokens when tied; its stage and the embedding's hold it then
+  Parameter* head = nullptr;  // == tokens when tied; its stage and the embedding's hold it then.
+                              // An alias of it where both are one stage and the set asks for that
+
+ private:
+  Parameter* tied_head(const GptPartition& partition, ParameterSet& set) const;
 };
 
 // The logical tensors of each parameter of a GPT in forward order: one name, or several where

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "core/dist/unit_listener.h"
 #include "core/nn/recompute.h"
 #include "core/nn/side_stream.h"
 #include "core/ops/ops.h"
@@ -45,6 +46,12 @@ struct Context {
   Communicator* context_group = nullptr;
   // Where its exchanges may run under attention; null: all are on `stream`.
   SideStream* context_side = nullptr;
+  // Told before each unit of the model; null when weights and gradients are always in place.
+  UnitListener* units = nullptr;
+
+  void before_unit(int64_t unit, Pass pass) const {
+    if (units != nullptr) units->before_unit(unit, pass, stream);
+  }
 
   bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
   int64_t all_rows() const { return samples * tokens.count; }  // R

@@ -240,6 +240,59 @@ void check_recompute(const RunConfig& config, Violations& out) {
                              count, config.mesh.pp, config.mesh.pp == 1 ? "" : "s")});
 }
 
+bool is_power_of_two(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
+
+// "4 or 8": the powers of two next to `n`, which is none, times `unit`.
+std::string nearest_powers(int64_t n, int64_t unit = 1) {
+  int64_t below = 1;
+  while (below * 2 < n) below *= 2;
+  return fmt::format("{} or {}", below * unit, below * 2 * unit);
+}
+
+// The sums of elastic runs are balanced trees: powers of two throughout.
+void check_elastic(const RunConfig& config, std::optional<int64_t> data_ranks, Violations& out) {
+  if (!config.elastic()) return;
+  if (config.mesh.cp > 1) {
+    out.push_back({{"determinism", "mesh.cp"},
+                   fmt::format("elastic does not hold over the {} ranks of mesh.cp; try mesh.cp 1, "
+                               "or determinism layout",
+                               config.mesh.cp)});
+  }
+  if (data_ranks && !is_power_of_two(*data_ranks)) {
+    out.push_back({{"determinism", "mesh.dp"},
+                   fmt::format("elastic needs a power of two of data-parallel ranks, not {}; try "
+                               "mesh.dp {}",
+                               *data_ranks, nearest_powers(*data_ranks))});
+    return;
+  }
+  const TrainConfig& train = config.train;
+  if (!train.micro_batch_size) {
+    out.push_back({{"determinism", "train.micro_batch_size"},
+                   fmt::format("elastic adds micro-batches of one size in every layout, which auto "
+                               "is not; try {}",
+                               train.batch_size / data_ranks.value_or(1))});
+    return;
+  }
+  const int64_t micro = *train.micro_batch_size;
+  const int64_t ranks = data_ranks.value_or(1);
+  const int64_t count = train.batch_size / micro;
+  if (train.batch_size % (micro * ranks) == 0 && !is_power_of_two(count)) {
+    out.push_back({{"determinism", "train.batch_size", "train.micro_batch_size"},
+                   fmt::format("elastic needs a power of two of micro-batches in a batch, not {}; "
+                               "try train.batch_size {}",
+                               count, nearest_powers(count, micro))});
+  }
+}
+
+// ZeRO 2 and 3 hold the gradients of one micro-batch at a time.
+void check_zero(const RunConfig& config, Violations& out) {
+  if (config.mesh.zero < 2 || config.pipeline.schedule != ScheduleKind::zero_bubble_h1) return;
+  out.push_back({{"mesh.zero", "pipeline.schedule"},
+                 fmt::format("zb-h1 keeps weight gradients of several micro-batches open, stage {} "
+                             "sums them one by one; try mesh.zero 1, or pipeline.schedule 1f1b",
+                             config.mesh.zero)});
+}
+
 void check_data(const RunConfig& config, Violations& out) {
   if (config.data.train.empty()) {
     out.push_back(
@@ -316,6 +369,8 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_tensor_parallel(config, data_ranks, violations);
   check_pipeline(config, data_ranks, violations);
   check_recompute(config, violations);
+  check_elastic(config, data_ranks, violations);
+  check_zero(config, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

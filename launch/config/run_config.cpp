@@ -69,6 +69,11 @@ void RunConfig::fields(FieldList& list) {
   list.key("name", name, TextRule::file_name, "Name of the run and of its directory.");
   list.key("seed", seed, at_least(0), "",
            "Decides initial weights, dropout and data order, whatever the number of ranks.");
+  list.key(
+      "determinism", determinism,
+      "What gives the same bits again. layout: the same run on the same layout. elastic: on any "
+      "mesh.dp (a power of two), mesh.zero and mesh.pp too, at the same mesh.tp, batch and "
+      "micro-batch size; gradients are then added in one fixed tree, which takes more memory.");
   list.group("model", model, "The architecture.");
   list.group("data", data, "What the model learns from.");
   list.group("train", train, "How long and in what portions.");

@@ -63,9 +63,14 @@ struct OutputConfig {
   void fields(FieldList& list);
 };
 
+// What of a run stays the same to the last bit when it goes on in another layout.
+enum class Determinism { layout, elastic };
+constexpr auto enum_names(Determinism) { return named_values("layout", "elastic"); }
+
 struct RunConfig {
   std::string name = "run";
   int64_t seed = 1;
+  Determinism determinism = Determinism::layout;
   GptConfig model;
   DataConfig data;
   TrainConfig train;
@@ -86,6 +91,7 @@ struct RunConfig {
   std::string checkpoint_directory() const {
     return checkpoint.directory.value_or(run_directory() + "/checkpoints");
   }
+  bool elastic() const { return determinism == Determinism::elastic; }
   // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.
   int64_t micro_batch_size(int64_t data_ranks) const {
     return train.micro_batch_size.value_or(train.batch_size / data_ranks);

@@ -12,9 +12,18 @@ namespace weft {
 
 namespace {
 
-Sharding sharding_of(const RunConfig& config) {
+// Levels of the tree over the micro-batches of a rank.
+int tree_levels(int64_t micro_batches) {
+  int levels = 0;
+  while ((int64_t{1} << levels) < micro_batches) ++levels;
+  return levels;
+}
+
+Sharding sharding_of(const RunConfig& config, const BatchPlan& plan) {
   return {.zero = static_cast<int>(config.mesh.zero),
-          .bucket_bytes = config.train.bucket_size_mib << 20};
+          .bucket_bytes = config.train.bucket_size_mib << 20,
+          .elastic = config.elastic(),
+          .tree_levels = config.elastic() ? tree_levels(plan.micro_batches()) : 0};
 }
 
 }  // namespace
@@ -40,11 +49,12 @@ class Engine::Work final : public StageWork {
     UnitMemory& memory = memory_of(slot);
     Context ctx = context(unit);
     engine_.model_.backward(unit.chunk, memory.batch, grad, memory.saved, ctx,
-                            engine_.reducer_.get());
+                            engine_.data_parallel_->gradients());
   }
   void backward_weights(const Step& unit, int slot) override {
     Context ctx = context(unit);
-    engine_.model_.backward_weights(unit.chunk, memory_of(slot).saved, ctx, engine_.reducer_.get());
+    engine_.model_.backward_weights(unit.chunk, memory_of(slot).saved, ctx,
+                                    engine_.data_parallel_->gradients());
   }
 
  private:
@@ -72,7 +82,8 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       sequence_length_(config.sequence_length()),
       share_(TokenShare::zigzag(sequence_length_, rank.mesh.coord().cp, rank.mesh.shape().cp)),
       plan_(config.train.batch_size, rank.mesh.shape().dp,
-            config.micro_batch_size(rank.mesh.shape().dp)),
+            config.micro_batch_size(rank.mesh.shape().dp),
+            config.elastic() && config.mesh.zero >= 2),
       partition_(model_partition(config)),
       schedule_(make_schedule(config.pipeline.schedule,
                               {.stages = rank.mesh.shape().pp,
@@ -83,7 +94,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
                                                             .microbatches = schedule_.microbatches,
                                                             .chunks = schedule_.chunks}),
                                      rank.mesh.coord().pp)),
-      parameters_(rank.mesh.shape(), rank.mesh.coord(), sharding_of(config)),
+      parameters_(rank.mesh.shape(), rank.mesh.coord(), sharding_of(config, plan_)),
       model_(config.model, tensor_parallel_placement(), partition_, parameters_),
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
@@ -105,12 +116,8 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   sample_tokens_.resize(static_cast<size_t>(sequence_length_));
   sample_targets_.resize(sample_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
-  reducer_ = std::make_unique<GradientReducer>(parameters_, rank.mesh, rank.device,
-                                               rank.communication, rank.ops);
-  if (parameters_.sharding().zero > 0) {
-    gatherer_ =
-        std::make_unique<WeightGatherer>(parameters_, rank.mesh, rank.device, rank.communication);
-  }
+  data_parallel_ = std::make_unique<DataParallel>(parameters_, rank.mesh, rank.device,
+                                                  rank.communication, rank.ops);
 }
 
 Engine::~Engine() = default;
@@ -188,7 +195,8 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
           .tensor_group = groups.tensor,
           .tensor_side = tensor_side_ && groups.tensor != nullptr ? &*tensor_side_ : nullptr,
           .context_group = groups.context,
-          .context_side = context_side_ ? &*context_side_ : nullptr};
+          .context_side = context_side_ ? &*context_side_ : nullptr,
+          .units = data_parallel_ ? data_parallel_->units() : nullptr};
 }
 
 void Engine::load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch) {
@@ -240,10 +248,10 @@ double Engine::mean_loss(int64_t samples) {
 }
 
 void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& fill) {
-  reducer_->begin(plan_.micro_batches());
+  data_parallel_->begin_step(plan_.micro_batches());
   Work work(*this, fill, true, update, first_sample);
   executor_.run(train_plan_, work);
-  reducer_->finish(rank_.compute);
+  data_parallel_->finish_gradients(rank_.compute);
   shared_gradients_.sum(rank_.mesh, rank_.ops, rank_.compute);
 }
 
@@ -253,7 +261,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.sum_blocks(rank_.ops, rank_.compute);
-  if (gatherer_) sum_over(rank_.mesh.gradient(), norm_.blocks());
+  if (parameters_.sharding().zero > 0) sum_over(rank_.mesh.gradient(), norm_.blocks());
   rank_.mesh.axis(Axis::pp).all_reduce(norm_.blocks(), ReduceOp::sum, rank_.compute);
   norm_.combine(config_.train.clip_norm, rank_.mesh, rank_.ops, rank_.compute);
   StepResult result;
@@ -266,8 +274,8 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
          "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
          update, result.loss, result.grad_norm, config_.schedule.peak_lr);
   }
-  optimizer_.step(lr, update, norm_.clip(), rank_.ops, rank_.compute, gatherer_.get());
-  if (gatherer_) gatherer_->finish(rank_.compute);
+  optimizer_.step(lr, update, norm_.clip(), rank_.ops, rank_.compute, data_parallel_->updates());
+  data_parallel_->finish_updates(rank_.compute);
   return result;
 }
 
@@ -278,7 +286,7 @@ double Engine::gradients(int64_t first_sample, const FillSample& fill) {
 }
 
 void Engine::clear_gradients() {
-  for (const auto& p : parameters_) rank_.ops.fill(p->grad, 0, rank_.compute);
+  for (const auto& p : parameters_) rank_.ops.fill(p->own_grad, 0, rank_.compute);
 }
 
 double Engine::evaluate(int64_t samples, const FillSample& fill) {

@@ -18,8 +18,7 @@
 #include "launch/train/engine_memory.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
-#include "parallel/data/gradient_reducer.h"
-#include "parallel/data/weight_gatherer.h"
+#include "parallel/data/data_parallel.h"
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/shared_gradients.h"
 
@@ -120,8 +119,7 @@ class Engine {
   SharedGradients shared_gradients_;
   PipelineExecutor executor_;
   std::unique_ptr<EngineMemory> memory_;
-  std::unique_ptr<GradientReducer> reducer_;
-  std::unique_ptr<WeightGatherer> gatherer_;  // null when every rank updates all it holds
+  std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
   std::optional<SideStream> context_side_;

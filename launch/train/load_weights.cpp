@@ -112,14 +112,16 @@ void load_weights(const CheckpointReader& reader, const LoadConfig& load, Parame
                   Device& device, Stream& stream) {
   std::vector<char> staging;
   for (const auto& p : parameters) {
-    for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
+    const ParameterSet::Values kept = parameters.kept_values(*p);
+    const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
+    for (const Region& r : clip(held, kept.range)) {
       if (matches_any(load.skip, r.tensor)) continue;
       const Shape stored = reader.find(r.tensor, kWeight)->global_shape;
-      // The rows there are; full rows, so they come first in the local memory of the region.
+      // The rows there are, which come first in the memory of the region.
       const std::optional<Box> box = intersection({r.offset, r.extent}, whole(stored));
       if (!box) continue;
-      const Tensor target = p->value.view({p->value.elements()})
-                                .slice(r.local_begin, r.local_begin + box->elements());
+      const int64_t begin = r.local_begin - kept.range.begin;
+      const Tensor target = kept.elements.slice(begin, begin + box->elements());
       staging.resize(target.bytes());
       reader.read(r.tensor, kWeight, *box, staging.data());
       device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);

@@ -23,8 +23,6 @@ struct Elements {
   }
 };
 
-Elements whole_value(const Parameter& p) { return {p.value.view({p.local.elements()})}; }
-
 void require_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
                     DType dtype) {
   const std::optional<TensorInfo> info = reader.find(region.tensor, kind);
@@ -143,7 +141,7 @@ void require_model(const CheckpointReader& reader, const ParameterSet& parameter
   require_same_size(reader, parameters);
   for (const auto& p : parameters) {
     for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
-      require_tensor(reader, r, "weight", p->value.dtype());
+      require_tensor(reader, r, "weight", p->own_value.dtype());
       if (!optimizer) continue;
       require_tensor(reader, r, "exp_avg", DType::f32);
       require_tensor(reader, r, "exp_avg_sq", DType::f32);
@@ -157,8 +155,9 @@ void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
   std::vector<char> staging;
   for (const auto& p : parameters) {
     const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
-    for (const Region& r : held) {
-      load_tensor(reader, r, "weight", whole_value(*p), device, stream, staging);
+    const ParameterSet::Values kept = parameters.kept_values(*p);
+    for (const Region& r : clip(held, kept.range)) {
+      load_tensor(reader, r, "weight", {kept.elements, kept.range.begin}, device, stream, staging);
     }
     if (optimizer == nullptr) continue;
     const AdamW::State& state = optimizer->state(p->index);

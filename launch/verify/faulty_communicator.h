@@ -1,5 +1,5 @@
-// A communicator that counts its collectives and leaves one of them out: for proving that a check
-// would notice.
+// A communicator that counts its collectives and leaves one of them out, with a number of no
+// meaning where an all-gather should have written: for proving that a check would notice.
 #pragma once
 
 #include <cstdint>

@@ -72,8 +72,9 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                  .context_side = context_side.get()},
                 [](const std::vector<SegmentBytes>&) {});
   const bool sharded = config.mesh.zero > 0;
-  const auto value = [](const Parameter& p) {
-    return Held{p.value, {0, p.local.elements()}, true};
+  const auto value = [&](const Parameter& p) {
+    const ParameterSet::Values kept = engine.parameters().kept_values(p);
+    return Held{kept.elements, kept.range, config.mesh.zero < 3};
   };
   const auto grad = [&](const Parameter& p) { return Held{p.own_grad, p.own, !sharded}; };
   const auto exp_avg = [&](const Parameter& p) {

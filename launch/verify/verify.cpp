@@ -14,7 +14,6 @@ namespace weft {
 namespace {
 
 constexpr int64_t kLayers = 4, kHeadDim = 8, kTokens = 16, kVocab = 61;
-constexpr int64_t kZeroStages = 1;
 constexpr double kUnit = 0x1p-24;  // rounding unit of f32
 
 // Keeps whatever is closest to its bound.
@@ -84,7 +83,7 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
     if (shape.pp == 1 && schedule != ScheduleKind::one_f_one_b) continue;
     for (int64_t micro = config.train.batch_size / shape.dp; micro >= 1; micro /= 2) {
       if (config.train.batch_size % (micro * shape.dp) != 0) continue;
-      for (int64_t zero = 0; zero <= (shape.dp * shape.cp > 1 ? kZeroStages : 0); ++zero) {
+      for (int64_t zero = 0; zero <= (shape.dp * shape.cp > 1 ? 3 : 0); ++zero) {
         Layout layout = shape;
         layout.micro_batch_size = micro;
         layout.schedule = schedule;

@@ -1,5 +1,7 @@
 #include "parallel/data/gradient_reducer.h"
 
+#include "parallel/data/gradient_tree.h"
+
 namespace weft {
 
 GradientReducer::GradientReducer(ParameterSet& parameters, Mesh& mesh, Device& device,
@@ -10,26 +12,43 @@ GradientReducer::GradientReducer(ParameterSet& parameters, Mesh& mesh, Device& d
       ops_(ops),
       done_(device.make_event()),
       buckets_(parameters.layout().buckets().size()),
-      awaited_(parameters.size()) {
+      added_(parameters.gradients()) {
   for (Bucket& b : buckets_) b.ready = device.make_event();
 }
 
 void GradientReducer::begin(int64_t micro_batches) {
-  for (size_t i = 0; i < awaited_.size(); ++i) {
-    awaited_[i] = micro_batches;
+  micro_batches_ = micro_batches;
+  for (size_t i = 0; i < added_.size(); ++i) {
+    added_[i] = 0;
     ++buckets_[parameters_.layout().bucket_of(i)].pending;
   }
 }
 
 void GradientReducer::gradient_ready(Parameter& parameter, Stream& stream) {
-  int64_t& awaited = awaited_[parameter.index];
-  WEFT_CHECK(awaited > 0, "gradient of {} became ready once too often", parameter.spec.name);
-  if (--awaited > 0) return;
-  if (mesh_.shape().tp > 1 && reduce_axes(parameter.spec).contains(Axis::tp)) {
-    mesh_.axis(Axis::tp).all_reduce(parameter.grad, ReduceOp::sum, stream);
-  }
+  const int64_t leaf = added_[parameter.index]++;
+  WEFT_CHECK(leaf < micro_batches_, "gradient of {} became ready once too often",
+             parameter.spec.name);
+  const bool last = leaf + 1 == micro_batches_;
+  const bool elastic = parameters_.sharding().elastic;
+  if (last || elastic) sum_over_tensor_ranks(parameter, mesh_, stream);
+  if (elastic) add_leaf(parameter, leaf, stream);
   const size_t bucket = parameters_.layout().bucket_of(parameter.index);
-  if (--buckets_[bucket].pending == 0) reduce(bucket, stream);
+  if (last && --buckets_[bucket].pending == 0) reduce(bucket, stream);
+}
+
+// The sum of all leaves ends up where the leaves are made.
+void GradientReducer::add_leaf(const Parameter& parameter, int64_t leaf, Stream& stream) {
+  const Tensor flat = parameter.grad.view({parameter.grad.elements()});
+  const int64_t begin = parameters_.layout().offset(parameter.index);
+  const ParameterSet::BucketMemory& memory =
+      parameters_.bucket(parameters_.layout().bucket_of(parameter.index));
+  const auto level = [&](size_t i) {
+    return memory.levels[i].slice(begin, begin + flat.elements());
+  };
+  const int waits = carry(flat, leaf, level, ops_, stream);
+  if (leaf + 1 == micro_batches_) return;
+  ops_.copy(flat, level(static_cast<size_t>(waits)), stream);
+  ops_.fill(flat, 0, stream);
 }
 
 void GradientReducer::reduce(size_t bucket, Stream& stream) {
@@ -51,6 +70,7 @@ void GradientReducer::finish(Stream& stream) {
   for (const Bucket& b : buckets_) {
     WEFT_CHECK(b.pending == 0, "{} gradients never became ready", b.pending);
   }
+  add_alias_gradients(parameters_, ops_, communication_);
   communication_.record(*done_);
   stream.wait(*done_);
 }

@@ -48,6 +48,30 @@ TEST_P(CrossCheck, NamesTheKeyTheNumbersAndAFix) {
 }
 
 const Case kCases[] = {
+    {"ElasticOnThreeRanks",
+     [](RunConfig& c) {
+       c.determinism = Determinism::elastic;
+       c.train.micro_batch_size = 4;
+     },
+     3, "determinism", "a power of two of data-parallel ranks, not 3; try mesh.dp 2 or 4"},
+    {"ElasticInTwelveMicroBatches",
+     [](RunConfig& c) {
+       c.determinism = Determinism::elastic;
+       c.train.batch_size = 24;
+       c.train.micro_batch_size = 2;
+     },
+     2, "determinism", "micro-batches in a batch, not 12; try train.batch_size 16 or 32"},
+    {"ElasticWithoutMicroBatchSize", [](RunConfig& c) { c.determinism = Determinism::elastic; }, 2,
+     "determinism", "micro-batches of one size in every layout, which auto is not; try"},
+    {"ZeroTwoUnderZeroBubble",
+     [](RunConfig& c) {
+       c.mesh.zero = 2;
+       c.mesh.pp = 2;
+       c.pipeline.schedule = ScheduleKind::zero_bubble_h1;
+       c.train.batch_size = 24;
+       c.train.micro_batch_size = 1;
+     },
+     4, "mesh.zero", "stage 2 sums them one by one; try mesh.zero 1, or pipeline.schedule 1f1b"},
     {"PatternThatFreezesNothing",
      [](RunConfig& c) {
        c.optimizer.freeze = {"h.*.mlp.*", "h.0.mpl.up.weight"};

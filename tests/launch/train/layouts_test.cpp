@@ -34,18 +34,18 @@ constexpr Layout kOthers[] = {{1, 1, 4},
                               {1, 2, 12},
                               {1, 4, 3},
                               {2, 2, 6},
-                              {2, 1, 3, 1},
-                              {3, 1, 2, 1},
                               {2, 2, 3, 1},
+                              {3, 1, 2, 2},
                               {1, 1, 3, 0, 2, gpipe},
                               {1, 1, 2, 0, 2, one_f_one_b},
                               {1, 2, 3, 0, 2, zero_bubble_h1},
                               {2, 1, 3, 1, 2, interleaved_1f1b},
+                              {2, 1, 3, 3, 2, one_f_one_b},
                               {.micro_batch_size = 12, .cp = 2},
                               {.micro_batch_size = 3, .zero = 1, .cp = 4},
                               {.tp = 2, .micro_batch_size = 6, .cp = 2},
                               {.micro_batch_size = 3, .pp = 2, .schedule = zero_bubble_h1, .cp = 2},
-                              {.dp = 2, .micro_batch_size = 3, .zero = 1, .cp = 2}};
+                              {.dp = 2, .micro_batch_size = 3, .zero = 3, .cp = 2}};
 
 class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {};
 

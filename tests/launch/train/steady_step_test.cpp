@@ -41,7 +41,8 @@ TEST_P(SteadyStep, AllocatesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
                          ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2},
-                                           Ranks{.all = 2, .zero = 1}, Ranks{.all = 2, .cp = 2}),
+                                           Ranks{.all = 2, .zero = 1}, Ranks{.all = 2, .zero = 2},
+                                           Ranks{.all = 2, .zero = 3}, Ranks{.all = 2, .cp = 2}),
                          [](const auto& test) {
                            const Ranks& r = test.param;
                            return fmt::format("{}Tp{}Cp{}Zero{}", r.all, r.tp, r.cp, r.zero);

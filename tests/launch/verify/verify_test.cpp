@@ -65,6 +65,7 @@ TEST_P(Faults, AreNoticedWhicheverCollectiveIsLeftOut) {
 
 constexpr Layout kFaultLayouts[] = {{.dp = 2, .tp = 2, .micro_batch_size = 2},
                                     {.dp = 2, .tp = 2, .micro_batch_size = 2, .zero = 1},
+                                    {.dp = 2, .micro_batch_size = 2, .zero = 3},
                                     {.tp = 2, .micro_batch_size = 8, .cp = 2},
                                     {.micro_batch_size = 8, .cp = 4}};
 INSTANTIATE_TEST_SUITE_P(Gpt, Faults,
