@@ -5,12 +5,6 @@ namespace {
 
 int64_t block_count(int64_t elements) { return (elements + Ops::kNormBlock - 1) / Ops::kNormBlock; }
 
-// Whether this rank's gradient of `p` counts: among replicas on several ranks or stages one does.
-bool counts(const Parameter& p, const MeshCoord& coord) {
-  const bool first_stage = p.spec.stages.empty() || p.spec.stages.front() == coord.pp;
-  return first_stage && (coord.tp == 0 || is_split(p.spec, Axis::tp));
-}
-
 }  // namespace
 
 void GradientNorm::allocate(Arena& arena) {
@@ -23,7 +17,8 @@ void GradientNorm::allocate(Arena& arena) {
 void GradientNorm::sum_blocks(Ops& ops, Stream& stream) {
   ops.fill(blocks_, 0, stream);
   for (const auto& p : parameters_) {
-    if (!counts(*p, parameters_.coord()) || p->own.size() == 0) continue;
+    const bool counts = is_owner(p->spec, parameters_.coord(), {Axis::tp, Axis::pp});
+    if (!counts || p->own.size() == 0) continue;
     const int64_t begin = (p->position + p->own.begin) / Ops::kNormBlock;
     ops.sum_squares(p->own_grad, blocks_.slice(begin, begin + block_count(p->own.size())), stream);
   }

@@ -12,10 +12,10 @@ namespace weft {
 
 class SharedGradients {
  public:
-  // Everything is borrowed. Call after the set was allocated or, for planning, laid out.
+  // The set is borrowed.
   explicit SharedGradients(ParameterSet& parameters) : parameters_(parameters) {}
 
-  // Room for the other stage's share of each such parameter.
+  // Room for the other stage's share of each such parameter. Call after the set was allocated.
   void allocate(Arena& arena);
 
   // Turns the shares into their sum, the same bits on both stages: of what this rank owns of them,

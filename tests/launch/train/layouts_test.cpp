@@ -82,6 +82,26 @@ TEST_P(Layouts, EvaluateAlike) {
   }
 }
 
+// Every schedule adds the gradients of a weight in the order of the micro-batches.
+TEST_P(Layouts, GiveTheSameBitsUnderEverySchedule) {
+  const RunConfig config = GetParam()();
+  const MadeUpText text(*config.model.vocab_size);
+  const auto train = [&](ScheduleKind schedule) {
+    const Layout layout{.micro_batch_size = 3, .pp = 2, .schedule = schedule};
+    return run_layout(config, layout, 3,
+                      [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
+                        text.fill(sample, inputs, targets);
+                      });
+  };
+  const LayoutTrace one = train(one_f_one_b);
+  for (const ScheduleKind schedule : {gpipe, interleaved_1f1b, zero_bubble_h1}) {
+    const LayoutTrace other = train(schedule);
+    EXPECT_EQ(other.losses, one.losses) << name(schedule);
+    EXPECT_EQ(other.grad_norms, one.grad_norms) << name(schedule);
+    EXPECT_EQ(other.trained, one.trained) << name(schedule);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Gpt, Layouts, ::testing::Values(&char_run, &char_run_with_everything),
                          [](const ::testing::TestParamInfo<RunConfig (*)()>& test) {
                            return test.param == &char_run ? "Char" : "CharWithEverything";

@@ -4,30 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "launch/train/random_tokens.h"
+#include "tests/launch/small_runs.h"
 
 namespace weft {
 namespace {
 
 constexpr int64_t kSteps = 2;
-
-RunConfig odd_tied() {
-  RunConfig run;
-  run.model.heads = 4;
-  run.model.width = 64;
-  run.model.layers = 4;
-  run.model.dropout = 0.1;
-  return shrink(run);
-}
-
-RunConfig untied_without_bias() {
-  RunConfig run = odd_tied();
-  run.model.tied_head = false;
-  run.model.bias = false;
-  run.model.dropout = 0;
-  run.model.position = GptConfig::Position::sinusoidal;
-  run.model.vocab_size = 30;
-  return run;
-}
 
 class Verify : public ::testing::TestWithParam<RunConfig (*)()> {};
 
