@@ -23,6 +23,7 @@ struct Arguments {
 void run(const Arguments& args) {
   const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
   RunConfig config = load_config(args.config, args.sets);
+  config.checkpoint.async = false;  // none is written
   if (!config.model.vocab_size) {
     fail(ErrorKind::config,
          "weft bench makes its own tokens and needs a vocabulary size; add --set "

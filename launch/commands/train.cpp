@@ -76,6 +76,10 @@ void add_train_command(CLI::App& root, int& exit_code) {
   app->add_option("--local-ranks", args->local_ranks,
                   "Run this many ranks as threads of one process")
       ->check(CLI::Range(1, 1024));
+  app->add_option("--write-fault", args->train.write_fault,
+                  "RANK:kill|eio|enospc|short|sleep@K: what happens at the K-th call by which that "
+                  "rank writes checkpoints, for tests")
+      ->group("");
   CLI::Option* trace =
       app->add_option("--trace", args->trace,
                       "Write when operations and collectives run on each rank and stream, as JSON "

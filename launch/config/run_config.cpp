@@ -37,6 +37,14 @@ void CheckpointConfig::fields(FieldList& list) {
            "Checkpoints kept; older ones are deleted. 0 keeps all.");
   list.key("keep_every", keep_every, kInterval, "steps",
            "Checkpoints of the multiples of this step are never deleted. 0 is none.");
+  list.key(
+      "async", async,
+      "Whether training goes on while a checkpoint is written, from a copy in memory; the one at "
+      "the end is always waited for.");
+  list.key_auto(
+      "memory_mib", memory_mib, between(1, int64_t{1} << 40), "MiB", "as much as it takes",
+      "Most memory that a rank's copy for checkpoint.async may take; a run that needs more "
+      "is refused.");
   list.key_auto("directory", directory, TextRule::path, "checkpoints in the run directory",
                 "Directory that the checkpoints are written to.");
 }

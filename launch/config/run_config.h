@@ -35,6 +35,8 @@ struct CheckpointConfig {
   int64_t interval = 1000;
   int64_t keep_last = 3;
   int64_t keep_every = 0;
+  bool async = true;
+  std::optional<int64_t> memory_mib;
   std::optional<std::string> directory;
 
   void fields(FieldList& list);
@@ -90,6 +92,10 @@ struct RunConfig {
   std::string run_directory() const { return output.directory + "/" + name; }
   std::string checkpoint_directory() const {
     return checkpoint.directory.value_or(run_directory() + "/checkpoints");
+  }
+  // Whether some checkpoint is written while training goes on; the last one never is.
+  bool saves_beside_training() const {
+    return checkpoint.async && checkpoint.interval > 0 && checkpoint.interval < train.steps;
   }
   bool elastic() const { return determinism == Determinism::elastic; }
   // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.

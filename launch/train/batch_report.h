@@ -1,5 +1,5 @@
 // BatchReport: what all ranks agree on after a batch, in one small all-reduce: the loss of every
-// micro-batch, each in a slot that one rank owns, and how many ranks want to stop.
+// micro-batch, each in a slot that one rank owns, how many ranks want to stop, and a sum of votes.
 //
 // Adding the zeros of other ranks to a slot is exact and the slots are added in index order, so the
 // loss does not depend on which rank computed which micro-batch, to the last bit.
@@ -19,8 +19,8 @@ class BatchReport {
 
   // Lays out `slots` losses in `arena`.
   void allocate(Arena& arena, int64_t slots);
-  // All losses 0; `stop` is this rank's wish.
-  void reset(bool stop);
+  // All losses 0; `stop` is this rank's wish, `vote` its part of votes().
+  void reset(bool stop, int vote);
   // f64 [1]: the sum of token losses of a micro-batch is added to it.
   Tensor loss(int64_t slot) const { return values_.slice(slot, slot + 1); }
   Tensor losses() const { return values_.slice(0, slots()); }
@@ -31,13 +31,16 @@ class BatchReport {
 
   // As read last.
   double total_loss() const;
-  bool stop() const { return host_.back() > 0; }
-  int64_t slots() const { return values_.elements() - 1; }
+  bool stop() const { return host_[host_.size() - 2] > 0; }
+  int64_t votes() const { return static_cast<int64_t>(host_.back()); }
+  int64_t slots() const { return values_.elements() - kExtra; }
 
  private:
+  static constexpr int64_t kExtra = 2;
+
   Device& device_;
   Stream& stream_;
-  Tensor values_;  // losses, then the number of ranks that want to stop
+  Tensor values_;  // losses, then the number of ranks that want to stop, then votes
   std::vector<double> host_;
 };
 

@@ -108,6 +108,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   EngineMemory plan;
   lay_out(plan, train_plan_.slots);
   rehearse(plan);
+  require_room(plan.snapshot.peak(), config.checkpoint);
   admit(plan.segments(train_plan_.slots));
   memory_ = std::make_unique<EngineMemory>(rank.device, plan, train_plan_.slots);
   lay_out(*memory_, train_plan_.slots);
@@ -143,6 +144,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
         .loss_sum = {}};
     memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
   }
+  if (config_.saves_beside_training()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
   report_.allocate(memory.batch, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 
@@ -256,8 +258,8 @@ void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& 
 }
 
 StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
-                        bool stop) {
-  report_.reset(stop);
+                        bool stop, int vote) {
+  report_.reset(stop, vote);
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.sum_blocks(rank_.ops, rank_.compute);
@@ -268,6 +270,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
   result.loss = mean_loss(config_.train.batch_size);
   result.stop = report_.stop();
+  result.votes = report_.votes();
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
     fail(ErrorKind::diverged,
          "step {}: loss {} and gradient norm {} are not finite; lower schedule.peak_lr ({} now), "
@@ -280,7 +283,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
 }
 
 double Engine::gradients(int64_t first_sample, const FillSample& fill) {
-  report_.reset(false);
+  report_.reset(false, 0);
   accumulate(1, first_sample, fill);
   return mean_loss(config_.train.batch_size);
 }
@@ -300,7 +303,7 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   const int64_t round = plan_.all_micro_batches() * plan_.rows();
   double total = 0;
   for (int64_t first = 0; first < samples; first += round) {
-    report_.reset(false);
+    report_.reset(false, 0);
     Work work(*this, fill_up, false, 0, first);
     executor_.run(evaluate_plan_, work);
     total += total_loss();

@@ -16,6 +16,7 @@
 #include "launch/config/run_config.h"
 #include "launch/train/batch_report.h"
 #include "launch/train/engine_memory.h"
+#include "launch/train/snapshot.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
 #include "parallel/data/data_parallel.h"
@@ -53,6 +54,7 @@ struct StepResult {
   double loss = 0;       // mean over the tokens of the global batch, before the update
   double grad_norm = 0;  // before clipping
   bool stop = false;     // some rank asked to stop after this step
+  int64_t votes = 0;     // the sum over the ranks of what they gave
 };
 
 // Sees the planned bytes of a rank before any is allocated.
@@ -67,10 +69,11 @@ class Engine {
   ~Engine();
 
   // Update number `update` (1 for the first), from samples [first_sample, first_sample +
-  // batch_size), shared out as BatchPlan says. `stop` is this rank's wish. Throws Error{diverged}
-  // when the loss or the gradient is not finite; weights are then unusable.
+  // batch_size), shared out as BatchPlan says. `stop` is this rank's wish, and `vote` a number that
+  // the result has the sum of. Throws Error{diverged}, on all ranks alike, when the loss or the
+  // gradient is not finite; weights are then unusable.
   StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
-                  bool stop);
+                  bool stop, int vote = 0);
 
   // Mean loss over samples [0, samples), shared among the ranks.
   double evaluate(int64_t samples, const FillSample& fill);
@@ -84,7 +87,8 @@ class Engine {
   ParameterSet& parameters() { return parameters_; }
   AdamW& optimizer() { return optimizer_; }
   const Gpt& model() const { return model_; }
-  std::vector<SegmentBytes> memory() const;                        // by arena
+  Snapshot& snapshot() { return snapshot_; }  // empty unless saves_beside_training()
+  std::vector<SegmentBytes> memory() const;   // by arena
   int64_t micro_batches() const { return plan_.micro_batches(); }  // of this rank per step
 
  private:
@@ -119,6 +123,7 @@ class Engine {
   SharedGradients shared_gradients_;
   PipelineExecutor executor_;
   std::unique_ptr<EngineMemory> memory_;
+  Snapshot snapshot_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;

@@ -13,7 +13,8 @@ EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
       optimizer("optimizer", device, plan.optimizer.peak()),
       communication("communication", device, plan.communication.peak()),
       workspace("workspace", device, plan.workspace.peak()),
-      batch("batch", device, plan.batch.peak()) {
+      batch("batch", device, plan.batch.peak()),
+      snapshot("checkpoint", device, plan.snapshot.peak()) {
   for (int i = 0; i < slots; ++i) units.emplace_back(device, plan.units.front());
 }
 
@@ -25,7 +26,7 @@ std::vector<SegmentBytes> EngineMemory::segments(int slots) const {
   for (const Arena* a : {&unit.activations, &unit.deferred}) {
     out.push_back({a->name(), planned(*a) * count});
   }
-  for (const Arena* a : {&communication, &workspace, &batch}) {
+  for (const Arena* a : {&communication, &workspace, &batch, &snapshot}) {
     out.push_back({a->name(), planned(*a)});
   }
   return out;

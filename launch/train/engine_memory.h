@@ -38,6 +38,7 @@ struct EngineMemory {
         communication("communication"),
         workspace("workspace"),
         batch("batch"),
+        snapshot("checkpoint"),
         units(1) {}
   // Real arenas as large as the peaks of `plan`, and `slots` units.
   EngineMemory(Device& device, const EngineMemory& plan, int slots);
@@ -46,6 +47,7 @@ struct EngineMemory {
   std::vector<SegmentBytes> segments(int slots) const;
 
   Arena weights, gradients, optimizer, communication, workspace, batch;
+  Arena snapshot;  // what a checkpoint is written from while training goes on
   std::deque<UnitMemory> units;
 };
 

@@ -71,11 +71,12 @@ std::string format_metrics(const StepMetrics& m, const std::string& run, int64_t
   }
   line += fmt::format(
       ",\"lr\":{},{},\"consumed_samples\":{},\"consumed_tokens\":{},\"step_seconds\":{:.6f},"
-      "\"tokens_per_second\":{:.3f},\"utilization\":{:.5f},\"checkpoint_seconds\":{:.6f},"
+      "\"tokens_per_second\":{:.3f},\"utilization\":{:.5f},\"checkpoint_stall_seconds\":{:.6f},"
+      "\"checkpoint_write_seconds\":{:.6f},\"checkpoint_bytes\":{},"
       "\"wall_time\":{:.6f},\"monotonic_time\":{:.6f}}}",
       number(m.lr), pair("grad_norm", m.grad_norm), m.consumed_samples, m.consumed_tokens,
-      m.step_seconds, m.tokens_per_second, m.utilization, m.checkpoint_seconds, wall_time,
-      monotonic_time);
+      m.step_seconds, m.tokens_per_second, m.utilization, m.checkpoints.stall_seconds,
+      m.checkpoints.write_seconds, m.checkpoints.bytes, wall_time, monotonic_time);
   return line;
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "launch/train/checkpoint_cost.h"
+
 namespace weft {
 
 struct StepMetrics {
@@ -18,8 +20,8 @@ struct StepMetrics {
   int64_t consumed_tokens = 0;
   double step_seconds = 0;
   double tokens_per_second = 0;
-  double utilization = 0;         // share of the measured GEMM peak of all ranks
-  double checkpoint_seconds = 0;  // of the checkpoint before this step, 0 if there was none
+  double utilization = 0;      // share of the measured GEMM peak of all ranks
+  CheckpointCost checkpoints;  // since the step before
 };
 
 // Appends to a file, one write per line, so that a killed run leaves whole lines and at most one

@@ -9,6 +9,7 @@
 #include "launch/config/load.h"
 #include "launch/machine.h"
 #include "launch/progress.h"
+#include "launch/train/checkpointer.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/load_weights.h"
@@ -17,7 +18,6 @@
 #include "launch/train/peak.h"
 #include "launch/train/prepare_run.h"
 #include "launch/train/stop_signal.h"
-#include "launch/version.h"
 #include "optim/schedule.h"
 
 namespace weft {
@@ -89,6 +89,7 @@ class TrainingRun {
   void evaluate(StepMetrics& metrics);
   void report(const StepMetrics& metrics);
   void save();
+  void train_to_the_end();
   void finish();
   int64_t last_step() const;
 
@@ -112,15 +113,14 @@ class TrainingRun {
   std::optional<DirectoryLock> lock_;
   std::optional<MetricsFile> metrics_file_;
   std::optional<LiveLine> line_;
-  std::vector<Attachment> attachments_;
 
   RunState state_;
   double peak_flops_ = 0;
   double mean_step_seconds_ = 0;
-  double checkpoint_seconds_ = 0;
-  int64_t saved_step_ = -1;
   bool stop_ = false;
-  int exit_code_ = 0;
+  std::unique_ptr<WriteHooks> write_hooks_;
+  // Last, as what it still writes is others': the state in the engine, under the lock.
+  std::optional<Checkpointer> checkpoints_;
 };
 
 TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Bootstrap& bootstrap)
@@ -147,6 +147,8 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
                            .tensor_side = tensor_side_.get(),
                            .context_side = context_side_.get()};
   engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
+  write_hooks_ = write_hooks_of(options.write_fault, bootstrap.rank());
+  checkpoints_.emplace(config_, *engine_, *device_, *compute_, bootstrap, write_hooks_.get());
   fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
     prepared_.train->fill(sample, inputs, targets);
   };
@@ -213,7 +215,7 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
   state_.consumed_samples = saved.consumed_samples;
   state_.best_validation_loss = saved.best_validation_loss;
   state_.best_step = saved.best_step;
-  saved_step_ = saved.step;
+  checkpoints_->set_saved(saved.step);
 }
 
 void TrainingRun::begin() {
@@ -234,8 +236,10 @@ void TrainingRun::open_run_directory() {
     fail(ErrorKind::environment,
          "cannot write to the run directory {}; choose another output.directory", directory);
   }
-  attachments_ = read_attachments(prepared_.tokenizer_directory);
-  attachments_.push_back({kAttachedConfig, to_yaml(config_)});
+  std::vector<Attachment> attachments = read_attachments(prepared_.tokenizer_directory);
+  attachments.push_back({kAttachedConfig, to_yaml(config_)});
+  checkpoints_->open(*lock_, std::move(attachments),
+                     [this](const std::string& line) { line_->print(line); });
   metrics_file_.emplace(directory + "/metrics.jsonl", config_.name);
   for (const std::string& notice : prepared_.notices) line_->print("WARNING: " + notice);
   line_->print(fmt::format(
@@ -258,15 +262,26 @@ int64_t TrainingRun::last_step() const {
 
 int TrainingRun::run() {
   peak_flops_ = measure_gemm_peak(*device_, *compute_, *ops_) * bootstrap_.size();
-  while (state_.step < last_step() && !stop_) one_step();
-  if (saved_step_ != state_.step) save();
+  train_to_the_end();
   if (root()) finish();
   if (trace_) {
     const std::string line = trace_->write(mesh_, bootstrap_);
     if (root()) line_->print(line);
   }
   bootstrap_.barrier();
-  return exit_code_;
+  return checkpoints_->exit_code();
+}
+
+void TrainingRun::train_to_the_end() {
+  try {
+    while (state_.step < last_step() && !stop_) one_step();
+  } catch (const Error& error) {
+    // Every rank sees the same loss, so all are here, and what was saved before is good.
+    if (error.kind() == ErrorKind::diverged) checkpoints_->settle();
+    throw;
+  }
+  const Phase phase(recorder(), "checkpoint", *compute_);
+  checkpoints_->finish(state_);
 }
 
 void TrainingRun::one_step() {
@@ -284,19 +299,22 @@ void TrainingRun::one_step() {
   state_.step = update;
   state_.consumed_samples += config_.train.batch_size;
   metrics.consumed_samples = state_.consumed_samples;
-  metrics.checkpoint_seconds = std::exchange(checkpoint_seconds_, 0.0);
+  checkpoints_->advance(result.votes);
+  metrics.checkpoints = checkpoints_->take_cost();
   const int64_t interval = config_.train.eval_interval;
   if (prepared_.validation && (update % interval == 0 || update == last_step())) {
     evaluate(metrics);
   }
   report(metrics);
   const int64_t every = config_.checkpoint.interval;
-  if (every > 0 && update % every == 0) save();
+  const bool last = stop_ || update == last_step();  // saved when the loop has ended
+  if (every > 0 && update % every == 0 && !last) save();
 }
 
 StepResult TrainingRun::update_weights(int64_t update, double lr) {
   const Phase phase(recorder(), fmt::format("step {}", update), *compute_);
-  return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested());
+  return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested(),
+                       checkpoints_->vote());
 }
 
 void TrainingRun::evaluate(StepMetrics& metrics) {
@@ -337,32 +355,7 @@ void TrainingRun::report(const StepMetrics& given) {
 
 void TrainingRun::save() {
   const Phase phase(recorder(), "checkpoint", *compute_);
-  const std::vector<Shard> shards = shards_of(engine_->parameters(), engine_->optimizer());
-  SaveRequest request{.directory = config_.checkpoint_directory(),
-                      .step = state_.step,
-                      .shards = shards,
-                      .run_state_json = to_json(state_),
-                      .code_version = std::string(version()),
-                      .attachments = attachments_,
-                      .retention = {.keep_last = static_cast<int>(config_.checkpoint.keep_last),
-                                    .keep_every = config_.checkpoint.keep_every},
-                      .lock = lock_ ? &*lock_ : nullptr};
-  try {
-    const SaveResult result = save_checkpoint(request, bootstrap_);
-    checkpoint_seconds_ = result.seconds;
-    saved_step_ = state_.step;
-    exit_code_ = 0;
-    if (!root()) return;
-    for (const std::string& notice : result.notices) line_->print("WARNING: " + notice);
-    line_->print(fmt::format("checkpoint {} ({:.1f} MiB in {:.2f} s)", result.path,
-                             static_cast<double>(result.bytes) / (1 << 20), result.seconds));
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::io) throw;
-    // Training is worth more than this checkpoint; the previous one is untouched. The run still
-    // ends with this code if no later save succeeds.
-    exit_code_ = exit_code(ErrorKind::io);
-    if (root()) line_->print(fmt::format("WARNING: checkpoint not saved: {}", error.what()));
-  }
+  checkpoints_->save(state_);
 }
 
 void TrainingRun::finish() {

@@ -19,6 +19,7 @@ struct TrainOptions {
   // where the run directory already has checkpoints.
   std::optional<std::string> resume;
   std::optional<int64_t> stop_after;  // --steps: end (with a checkpoint) after this many updates
+  std::string write_fault;            // for tests: write_hooks_of()
   std::optional<TraceOptions> trace;  // --trace: record when operations and collectives run
 };
 

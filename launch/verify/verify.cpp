@@ -110,6 +110,7 @@ RunConfig shrink(const RunConfig& config) {
   small.train.eval_interval = 0;
   small.train.steps = 1000;
   small.data = DataConfig{};
+  small.checkpoint = CheckpointConfig{};
   small.schedule = ScheduleConfig{};
   small.schedule.kind = ScheduleConfig::Kind::constant;
   small.schedule.peak_lr = 1e-2;

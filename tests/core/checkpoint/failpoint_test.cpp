@@ -36,13 +36,15 @@ class CountCalls : public WriteHooks {
 
 // A save of step 2 over `ranks` ranks that share `hooks`, beside a published step 1 that retention
 // then removes: every kind of call occurs.
-std::vector<std::string> save_second(const std::string& directory, int ranks, WriteHooks* hooks) {
+std::vector<std::string> save_second(const std::string& directory, int ranks, WriteHooks* hooks,
+                                     Saving saving = Saving::at_once) {
   const Attachment attachment{"tokenizer.json", "{}"};
-  return save(directory, 2, by_rows, ranks, [&](SaveRequest& request, int) {
+  const auto change = [&](SaveRequest& request, int) {
     request.attachments = {&attachment, 1};
     request.retention.keep_last = 1;
     request.hooks = hooks;
-  });
+  };
+  return save(directory, 2, by_rows, ranks, change, saving);
 }
 
 void save_first(const std::string& directory) {
@@ -88,7 +90,14 @@ int in_child(const std::function<int()>& body) {
   return status;
 }
 
-TEST(Failpoints, AProcessKilledAtAnyCallLeavesTheNewestIntact) {
+class EitherSave : public ::testing::TestWithParam<Saving> {};
+INSTANTIATE_TEST_SUITE_P(Failpoints, EitherSave,
+                         ::testing::Values(Saving::at_once, Saving::beside_steps),
+                         [](const auto& test) {
+                           return test.param == Saving::at_once ? "AtOnce" : "BesideSteps";
+                         });
+
+TEST_P(EitherSave, KilledAtAnyCallLeavesTheNewestIntact) {
   const int calls = calls_of_a_save(4);
   ASSERT_GT(calls, 40);
   for (int k = 1; k <= calls; ++k) {
@@ -97,7 +106,7 @@ TEST(Failpoints, AProcessKilledAtAnyCallLeavesTheNewestIntact) {
     save_first(directory.path());
     const int status = in_child([&] {
       const auto hooks = parse_write_hooks("kill@" + std::to_string(k));
-      save_second(directory.path(), 4, hooks.get());
+      save_second(directory.path(), 4, hooks.get(), GetParam());
       return 0;
     });
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -107,7 +116,7 @@ TEST(Failpoints, AProcessKilledAtAnyCallLeavesTheNewestIntact) {
 
 // Sharper than the survival of the run: a failed save is the same error on every rank, and leaves
 // nothing behind.
-void fail_each_call(const std::string& action, const std::string& cause) {
+void fail_each_call(const std::string& action, const std::string& cause, Saving saving) {
   const int calls = calls_of_a_save(2);
   int failed = 0;
   for (int k = 1; k <= calls; ++k) {
@@ -115,7 +124,7 @@ void fail_each_call(const std::string& action, const std::string& cause) {
     const TemporaryDirectory directory;
     save_first(directory.path());
     const auto hooks = parse_write_hooks(action + "@" + std::to_string(k));
-    const std::vector<std::string> errors = save_second(directory.path(), 2, hooks.get());
+    const std::vector<std::string> errors = save_second(directory.path(), 2, hooks.get(), saving);
     EXPECT_THAT(errors, Each(errors[0]));
     if (!errors[0].empty()) {
       ++failed;
@@ -131,9 +140,13 @@ void fail_each_call(const std::string& action, const std::string& cause) {
   EXPECT_GT(failed, calls / 2);
 }
 
-TEST(Failpoints, AnIoErrorIsTheSameOnEveryRank) { fail_each_call("eio", "Input/output error"); }
+TEST_P(EitherSave, AnIoErrorIsTheSameOnEveryRank) {
+  fail_each_call("eio", "Input/output error", GetParam());
+}
 
-TEST(Failpoints, AFullDiskIsTheSameOnEveryRank) { fail_each_call("enospc", "No space left"); }
+TEST_P(EitherSave, AFullDiskIsTheSameOnEveryRank) {
+  fail_each_call("enospc", "No space left", GetParam());
+}
 
 TEST(Failpoints, ShortWritesAreGoneOnWith) {
   const int calls = calls_of_a_save(1);

@@ -107,7 +107,8 @@ OwnedShards shards_of(int64_t step, const Layout& layout, int rank, int ranks) {
 }
 
 std::vector<std::string> save(const std::string& directory, int64_t step, const Layout& layout,
-                              int ranks, const std::function<void(SaveRequest&, int)>& change) {
+                              int ranks, const std::function<void(SaveRequest&, int)>& change,
+                              Saving saving) {
   return run_ranks(ranks, [&](Bootstrap& bootstrap) {
     const OwnedShards owned = shards_of(step, layout, bootstrap.rank(), ranks);
     SaveRequest request;
@@ -116,8 +117,29 @@ std::vector<std::string> save(const std::string& directory, int64_t step, const 
     request.shards = owned.shards;
     request.run_state_json = "{\"step\": " + std::to_string(step) + ", \"lr\": 0.1}";
     if (change) change(request, bootstrap.rank());
-    save_checkpoint(request, bootstrap);
+    if (saving == Saving::at_once) {
+      save_checkpoint(request, bootstrap);
+      return;
+    }
+    const auto copied = make_device({})->make_event();
+    AsyncSave beside(bootstrap);
+    beside.begin(request, *copied);
+    advance_to_the_end(beside, bootstrap);
   });
+}
+
+int64_t sum_of_votes(const AsyncSave& save, Bootstrap& bootstrap) {
+  int64_t sum = 0;
+  for (const std::string& vote : bootstrap.all_gather(std::to_string(save.vote()))) {
+    sum += std::stoll(vote);
+  }
+  return sum;
+}
+
+SaveResult advance_to_the_end(AsyncSave& save, Bootstrap& bootstrap) {
+  while (true) {
+    if (auto result = save.advance(sum_of_votes(save, bootstrap))) return *result;
+  }
 }
 
 ::testing::AssertionResult holds(const std::string& path, int64_t step, const Layout& layout,

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/async_save.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/dist/communicator.h"
 
 namespace weft {
 
@@ -51,9 +53,18 @@ struct OwnedShards {
 };
 OwnedShards shards_of(int64_t step, const Layout& layout, int rank, int ranks);
 
+// By save_checkpoint, or by AsyncSave in steps whose votes are summed.
+enum class Saving { at_once, beside_steps };
+
 // Saves test_tensors() at `step`. Each rank's error, "" where it threw none.
 std::vector<std::string> save(const std::string& directory, int64_t step, const Layout& layout,
-                              int ranks, const std::function<void(SaveRequest&, int)>& change = {});
+                              int ranks, const std::function<void(SaveRequest&, int)>& change = {},
+                              Saving saving = Saving::at_once);
+
+// What steps do for a save in flight until it is over. Collective.
+SaveResult advance_to_the_end(AsyncSave& save, Bootstrap& bootstrap);
+// The sum over all ranks. Collective.
+int64_t sum_of_votes(const AsyncSave& save, Bootstrap& bootstrap);
 
 // Whether all tensors of the checkpoint, read through `layout`, are exactly those of `step`.
 ::testing::AssertionResult holds(const std::string& path, int64_t step,
