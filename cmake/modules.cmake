@@ -23,10 +23,14 @@ function(weft_tests dir)
   if(NOT DEFINED WEFT_TEST_ALONE)
     set(WEFT_TEST_ALONE FALSE)
   endif()
+  set(labels "")
+  if(DEFINED WEFT_TEST_LABELS)  # likewise, for ctest -L
+    set(labels "LABELS ${WEFT_TEST_LABELS}")
+  endif()
   # gtest_discover_tests keeps only the first variable of a list, so the environment is set apart.
   set(environment_file ${CMAKE_CURRENT_BINARY_DIR}/test_${name}_environment.cmake)
   file(CONFIGURE OUTPUT ${environment_file} @ONLY CONTENT
-    "set_tests_properties(\${test_@name@_TESTS} PROPERTIES ENVIRONMENT \"@WEFT_TEST_ENVIRONMENT@\" RUN_SERIAL @WEFT_TEST_ALONE@)\n")
+    "set_tests_properties(\${test_@name@_TESTS} PROPERTIES ENVIRONMENT \"@WEFT_TEST_ENVIRONMENT@\" RUN_SERIAL @WEFT_TEST_ALONE@ @labels@)\n")
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${environment_file})
 endfunction()
 

@@ -42,6 +42,9 @@ class CountingDevice final : public Device {
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
     return std::make_unique<ReservedAddresses>(bytes);
   }
+  std::unique_ptr<Buffer> allocate_host(size_t bytes) override {
+    return host_->allocate_host(bytes);
+  }
   std::unique_ptr<Stream> make_stream(StreamKind) override {
     return host_->make_stream(StreamKind::compute);
   }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weft {
 
@@ -62,6 +63,8 @@ class Device {
   virtual bool has_memory() const { return true; }
   // 4 KiB aligned, zero-filled; throws Error{environment} with the sizes when memory is short.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
+  // Host memory for copies to and from this device: on a GPU such that they overlap other work.
+  virtual std::unique_ptr<Buffer> allocate_host(size_t bytes) = 0;
   // A compute stream binds the calling thread: it must be used from that thread only.
   virtual std::unique_ptr<Stream> make_stream(StreamKind kind) = 0;
   virtual std::unique_ptr<Event> make_event() = 0;
@@ -72,12 +75,23 @@ class Device {
   virtual void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) = 0;
 };
 
-// Devices this build has; `threads` is the number of compute threads of a CPU rank (>= 1).
-// core/device/registry.cpp is the only file that knows the backends.
+// Devices this build has. core/device/registry.cpp is the only file that knows the backends.
 struct DeviceOptions {
   DeviceKind kind = DeviceKind::cpu;
-  int threads = 1;
+  int threads = 1;           // compute threads of a CPU rank (>= 1)
+  int local_rank = 0;        // among the ranks of this host: which GPU is this rank's
+  int ranks_per_device = 1;  // ranks that share one GPU
 };
+// Throws Error{environment} where the build or the machine has no such device.
 std::unique_ptr<Device> make_device(const DeviceOptions& options);
+
+// What this build and this machine offer of CUDA, for people.
+struct CudaReport {
+  bool built = false;
+  std::string runtime;               // version of the toolkit it was built with and of the driver
+  std::string problem;               // why no GPU can be used; empty where one can
+  std::vector<std::string> devices;  // one line each
+};
+CudaReport cuda_report();
 
 }  // namespace weft

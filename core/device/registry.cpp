@@ -1,14 +1,30 @@
 // The devices this build has.
+#include "core/base/error.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/device/device.h"
+#ifdef WEFT_CUDA
+#include "core/device/cuda/cuda_device.h"
+#endif
 
 namespace weft {
 
 std::unique_ptr<Device> make_device(const DeviceOptions& options) {
-  if (options.kind == DeviceKind::cuda) {
-    fail(ErrorKind::environment, "this build of weft has no CUDA backend; use device: cpu");
-  }
-  return make_cpu_device(options.threads);
+  if (options.kind == DeviceKind::cpu) return make_cpu_device(options.threads);
+#ifdef WEFT_CUDA
+  return make_cuda_device(options);
+#else
+  fail(ErrorKind::environment,
+       "this build of weft has no CUDA backend: use device: cpu, or install the CUDA toolkit and "
+       "build again");
+#endif
+}
+
+CudaReport cuda_report() {
+#ifdef WEFT_CUDA
+  return report_cuda();
+#else
+  return {};
+#endif
 }
 
 }  // namespace weft

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device/device.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/doctor_libraries.h"
 #include "launch/format_numbers.h"
@@ -32,6 +33,7 @@ struct Check {
 
 struct Diagnosis {
   Machine machine;
+  CudaReport cuda;
   std::vector<Check> checks;
 
   bool able_to_train() const {
@@ -93,7 +95,8 @@ void check_program(Diagnosis& result) {
         "this CPU has no {}: build on this machine, or with -DWEFT_ARCH=x86-64-v3", name);
   }
   result.checks.push_back(instructions);
-  result.checks.push_back({"program", "CUDA", "none: built without CUDA"});
+  result.checks.push_back(
+      {"program", "CUDA", result.cuda.built ? result.cuda.runtime : "none: built without CUDA"});
 }
 
 void check_libraries(Diagnosis& result) {
@@ -170,6 +173,8 @@ void check_machine(Diagnosis& result) {
         "/sys/kernel/mm/transparent_hugepage/enabled (as root)";
   }
   result.checks.push_back(pages);
+  if (!result.cuda.problem.empty()) add("GPU", "no CUDA device: " + result.cuda.problem);
+  for (const std::string& device : result.cuda.devices) add("GPU", device);
   result.checks.push_back(check_disk());
 }
 
@@ -217,6 +222,7 @@ void check_tools(Diagnosis& result) {
 Diagnosis diagnose() {
   Diagnosis result;
   result.machine = read_machine();
+  result.cuda = cuda_report();
   check_program(result);
   check_libraries(result);
   check_machine(result);

@@ -52,6 +52,23 @@ class ProgramTest(unittest.TestCase):
         self.assertTrue(document["able_to_train"])
         self.assertGreaterEqual(document["machine"]["usable_cores"], 1)
 
+    def test_needs_no_library_of_nvidia_to_start(self):
+        needed = subprocess.run(["readelf", "-d", WEFT], capture_output=True, text=True,
+                                check=True).stdout
+        self.assertIn("libmpi", needed)
+        for library in ("libcuda", "libcublas", "libcudnn", "libnccl", "libnv"):
+            self.assertNotIn(library, needed)
+
+    def test_doctor_says_what_it_has_of_cuda(self):
+        checks = json.loads(run("doctor", "--json").stdout)["checks"]
+        cuda = next(c["value"] for c in checks if c["name"] == "CUDA")
+        gpus = [c["value"] for c in checks if c["name"] == "GPU"]
+        if cuda == "none: built without CUDA":
+            self.assertEqual(gpus, [])
+        else:
+            self.assertRegex(cuda, r"^runtime \d+\.\d+, driver (none|for \d+\.\d+)$")
+            self.assertRegex(gpus[0], r"^(no CUDA device: .+|GPU 0: .+)$")
+
     def test_doctor_names_the_package_of_a_missing_tool(self):
         result = run("doctor", PATH="/nonexistent")
         self.assertEqual(result.returncode, 3)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Every .cpp of the sources is compiled: a test or a module that no target builds proves nothing.
 
-    complete.py COMPILE_COMMANDS_JSON [--root DIR]
+    complete.py COMPILE_COMMANDS_JSON [--root DIR] [--without-cuda]
+
+With --without-cuda for a build without the CUDA backend, whose folders are called cuda.
 """
 
 import argparse
@@ -12,10 +14,12 @@ import sys
 import layers
 
 
-def missing(root, commands):
-    """The .cpp files below `root` without an entry in the compile commands."""
+def missing(root, commands, without_cuda):
+    """The .cpp and .cu files below `root` without an entry in the compile commands."""
     compiled = {pathlib.Path(c["directory"], c["file"]).resolve() for c in commands}
-    sources = [f for f in layers.source_files(root) if f.suffix == ".cpp"]
+    sources = [f for f in layers.source_files(root) if f.suffix in (".cpp", ".cu")]
+    if without_cuda:
+        sources = [f for f in sources if "cuda" not in f.relative_to(root).parts]
     return [f.relative_to(root).as_posix() for f in sources if f.resolve() not in compiled]
 
 
@@ -23,8 +27,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commands", type=pathlib.Path)
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
+    parser.add_argument("--without-cuda", action="store_true")
     arguments = parser.parse_args()
-    left_out = missing(arguments.root, json.loads(arguments.commands.read_text()))
+    left_out = missing(arguments.root, json.loads(arguments.commands.read_text()),
+                       arguments.without_cuda)
     for path in left_out:
         print(f"{path}: no target compiles this file; add it to a CMakeLists.txt or delete it")
     return 1 if left_out else 0

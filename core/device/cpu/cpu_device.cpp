@@ -68,6 +68,7 @@ class CpuDevice final : public Device {
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
     return std::make_unique<CpuBuffer>(bytes);
   }
+  std::unique_ptr<Buffer> allocate_host(size_t bytes) override { return allocate(bytes); }
   std::unique_ptr<Stream> make_stream(StreamKind kind) override {
     return std::make_unique<CpuStream>(threads_, kind == StreamKind::communication);
   }
