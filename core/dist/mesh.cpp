@@ -61,7 +61,7 @@ Mesh::Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorat
       coord_(coord_of(rank_, shape_)) {
   make_groups([&](const std::string& axis, const std::vector<int>& ranks) {
     std::unique_ptr<Communicator> comm = bootstrap.split(ranks.front(), rank_, axis);
-    return decorate ? decorate(std::move(comm)) : std::move(comm);
+    return decorate ? decorate(std::move(comm), ranks) : std::move(comm);
   });
 }
 

@@ -35,8 +35,10 @@ struct PipelineChannels {
 
 class Mesh {
  public:
-  // Wraps a communicator that the mesh is about to own, for example to trace it.
-  using Decorate = std::function<std::unique_ptr<Communicator>(std::unique_ptr<Communicator>)>;
+  // Wraps a communicator that the mesh is about to own, for example to trace it; `ranks` are the
+  // world ranks of its group.
+  using Decorate = std::function<std::unique_ptr<Communicator>(std::unique_ptr<Communicator>,
+                                                               const std::vector<int>& ranks)>;
   // The communicator of a group that has `size` ranks, of which this is number `rank`.
   using MakeGroup =
       std::function<std::unique_ptr<Communicator>(const std::string& axis, int rank, int size)>;

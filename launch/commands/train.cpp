@@ -7,9 +7,8 @@
 #include <memory>
 
 #include "launch/commands/commands.h"
-#include "launch/report_error.h"
+#include "launch/commands/in_job.h"
 #include "launch/train/trainer.h"
-#include "parallel/comm/bootstrap.h"
 
 namespace weft {
 namespace {
@@ -31,17 +30,6 @@ int on_local_ranks(const Arguments& args) {
     if (mine != 0) code = mine;
   });
   return code;
-}
-
-int on_launched_ranks(const Arguments& args) {
-  const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
-  if (bootstrap->size() == 1) return train(args.train, *bootstrap);
-  try {
-    return train(args.train, *bootstrap);
-  } catch (const Error& error) {
-    // The others wait for this rank in some collective; unwinding would wait for them.
-    abort_world(report_error(error.kind(), error.what()));
-  }
 }
 
 void set_init_from(Arguments& args) {
@@ -95,7 +83,8 @@ void add_train_command(CLI::App& root, int& exit_code) {
     if (!args->resume.empty()) args->train.resume = args->resume;
     if (!args->init_from.empty()) set_init_from(*args);
     if (args->stop_after > 0) args->train.stop_after = args->stop_after;
-    exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : on_launched_ranks(*args);
+    const auto run = [&](Bootstrap& bootstrap) { return train(args->train, bootstrap); };
+    exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : in_job(run);
   });
 }
 

@@ -43,7 +43,7 @@ Ops& RunTrace::observe(Ops& ops) {
 }
 
 Mesh::Decorate RunTrace::decorate() {
-  return [this](std::unique_ptr<Communicator> comm) {
+  return [this](std::unique_ptr<Communicator> comm, const std::vector<int>&) {
     return make_traced(std::move(comm), recorder_);
   };
 }

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "launch/config/run_config.h"
 #include "launch/train/engine.h"
+#include "launch/verify/fault.h"
 
 namespace weft {
 
@@ -20,11 +22,12 @@ struct Layout {
   int pp = 1;
   ScheduleKind schedule = ScheduleKind::one_f_one_b;
   int cp = 1;
+  Recompute recompute = Recompute::none;
 
   int ranks() const { return dp * tp * pp * cp; }
   bool operator==(const Layout&) const = default;
 };
-// "dp 2 tp 4 cp 1 micro-batch 3 zero 1 pp 2 zb-h1".
+// "dp 2 tp 4 cp 1 micro-batch 3 zero 1 pp 2 zb-h1 recompute full".
 std::string to_string(const Layout& layout);
 MeshShape mesh_shape(const Layout& layout);
 // The run with the layout's keys.
@@ -40,20 +43,18 @@ struct LayoutTrace {
   LogicalTensors exp_avg;      // first moments after the last step: a sum over all steps' gradients
   std::vector<double> losses;  // of that batch without update, then of each step
   std::vector<double> grad_norms;  // of each step
+  CallCounts calls;                // that could have been broken
   // Where ranks disagree about what they both hold or were told; empty when all is well.
   std::vector<std::string> disagreements;
 };
 
-// Breaks a layout on purpose: collective number `drop` (counted over one rank's calls in program
-// order, from 0) does nothing, on every rank. Negative: nothing is broken.
-struct Fault {
-  int64_t drop = -1;
-};
-
-// Trains `steps` steps on `layout.ranks()` ranks that are threads of this process, on the samples
-// of `fill`. config.model.vocab_size must be set. `calls`, unless null, receives the number of
-// collectives that one rank made.
+// Trains `steps` steps on `layout.ranks()` ranks, on the samples of `fill`, with one collective
+// broken if there is a `fault`. The ranks are the processes of `job`, which are as many and all
+// call this and get the same; or, if it is null, threads of this process.
+// config.model.vocab_size must be set; config.recompute.stages, unless empty, comes before the
+// layout's policy.
 LayoutTrace run_layout(const RunConfig& config, const Layout& layout, int64_t steps,
-                       const FillSample& fill, const Fault& fault = {}, int64_t* calls = nullptr);
+                       const FillSample& fill, const std::optional<Fault>& fault = {},
+                       Bootstrap* job = nullptr);
 
 }  // namespace weft

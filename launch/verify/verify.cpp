@@ -76,7 +76,8 @@ std::vector<int> divisors(int number) {
   return found;
 }
 
-// The legal layouts of `shape`, one for each schedule, micro-batch size and ZeRO stage.
+// The legal layouts of `shape`, one for each schedule, micro-batch size, ZeRO stage and recompute
+// policy.
 void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>& all) {
   for (const ScheduleKind schedule : schedule_kinds()) {
     // One stage runs no schedule worth the name.
@@ -88,7 +89,11 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
         layout.micro_batch_size = micro;
         layout.schedule = schedule;
         layout.zero = zero;
-        if (is_legal(config, layout)) all.push_back(layout);
+        if (!is_legal(config, layout)) continue;
+        for (const Recompute policy : {Recompute::none, Recompute::selective, Recompute::full}) {
+          layout.recompute = policy;
+          all.push_back(layout);
+        }
       }
     }
   }
@@ -117,6 +122,7 @@ RunConfig shrink(const RunConfig& config) {
   small.schedule.warmup_steps = 0;
   small.optimizer.eps = kVerifyEps;
   small.mesh = MeshConfig{};
+  small.recompute = RecomputeConfig{};
   return small;
 }
 
@@ -148,7 +154,7 @@ Bounds bounds_of(const RunConfig& config, int64_t steps) {
   return {.gradient = gradient,
           .moment = gradient * count,
           .update = travel * 2 * gradient / config.optimizer.eps,
-          .rounding = kUnit * count,
+          .rounding = 2 * kUnit * count,
           .loss = gradient};
 }
 
@@ -188,20 +194,27 @@ Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutT
   return worst.result();
 }
 
-bool verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts, int64_t steps,
-                    const Fault& fault, const std::function<void(const Comparison&)>& report) {
+void verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts,
+                    const VerifyOptions& options,
+                    const std::function<void(const Comparison&)>& report) {
   const FillSample fill = random_tokens(*config.model.vocab_size);
   const Layout one{1, 1, config.train.batch_size};
-  const LayoutTrace reference = run_layout(config, one, steps, fill);
-  const Bounds bounds = bounds_of(config, steps);
-  bool ok = true;
+  const LayoutTrace reference = run_layout(config, one, options.steps, fill);
+  const Bounds bounds = bounds_of(config, options.steps);
   for (const Layout& layout : layouts) {
-    const LayoutTrace trace = run_layout(config, layout, steps, fill, fault);
-    const Comparison result = compare(layout, trace, reference, bounds);
-    ok = ok && result.ok;
+    const auto run = [&](const std::optional<Fault>& fault) {
+      return run_layout(config, layout, options.steps, fill, fault, options.job);
+    };
+    std::optional<Fault> fault;
+    if (options.inject) {
+      const std::vector<Fault> faults = faults_of(run({}).calls, options.inject->kind);
+      if (options.inject->number >= std::ssize(faults)) continue;
+      fault = faults[static_cast<size_t>(options.inject->number)];
+    }
+    Comparison result = compare(layout, run(fault), reference, bounds);
+    result.fault = fault;
     report(result);
   }
-  return ok;
 }
 
 }  // namespace weft

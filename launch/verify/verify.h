@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,15 +11,15 @@
 
 namespace weft {
 
-// The same architecture, small enough to train on every layout in seconds: at most 2 layers, 8
+// The same architecture, small enough to train on every layout in seconds: at most 4 layers, 8
 // elements a head, 16 tokens, an odd vocabulary of at most 61. Keeps heads, biases, tying,
 // positions, activation and dropout. The optimizer's eps is raised to kVerifyEps, so that an update
 // is a smooth function of its gradient.
 RunConfig shrink(const RunConfig& config);
 inline constexpr double kVerifyEps = 1e-2;
 
-// Every legal layout of up to `max_ranks` ranks for `config`, each with its whole batch at once and
-// in smaller micro-batches.
+// Every legal layout of up to `max_ranks` ranks for `config`: each mesh with its whole batch at
+// once and in smaller micro-batches, with every schedule, ZeRO stage and recompute policy.
 std::vector<Layout> legal_layouts(const RunConfig& config, int max_ranks);
 
 // How far a layout may be from one rank; see docs/verify.md.
@@ -33,18 +34,31 @@ Bounds bounds_of(const RunConfig& config, int64_t steps);
 
 struct Comparison {
   Layout layout;
-  std::string worst;  // what was closest to (or furthest over) its bound
-  double error = 0;   // its error
-  double bound = 0;   // its bound
+  std::optional<Fault> fault;  // what was broken on purpose
+  std::string worst;           // what was closest to (or furthest over) its bound
+  double error = 0;            // its error
+  double bound = 0;            // its bound
   bool ok = false;
 };
 // `reference` is the trace of one rank.
 Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutTrace& reference,
                    const Bounds& bounds);
 
-// Runs all `layouts` of the shrunken `config` against one rank; tells `report` each result as it
-// comes. Returns whether all were ok.
-bool verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts, int64_t steps,
-                    const Fault& fault, const std::function<void(const Comparison&)>& report);
+// Fault number `number`, from 0, of those of its kind that a layout can have.
+struct Injection {
+  FaultKind kind;
+  int64_t number = 0;
+};
+
+struct VerifyOptions {
+  int64_t steps = 3;
+  std::optional<Injection> inject;  // into every layout that has such a fault; others are left out
+  Bootstrap* job = nullptr;         // see run_layout
+};
+// Runs `layouts` of `config`, which has been shrunken, against one rank of this process; tells
+// `report` each result as it comes.
+void verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts,
+                    const VerifyOptions& options,
+                    const std::function<void(const Comparison&)>& report);
 
 }  // namespace weft

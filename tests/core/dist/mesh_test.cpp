@@ -107,10 +107,12 @@ TEST(Mesh, RefusesAnotherNumberOfRanksWithTheWayOut) {
 TEST(Mesh, DecoratesEveryGroup) {
   SizedBootstrap bootstrap(1);
   std::vector<std::string> seen;
-  const Mesh mesh(bootstrap, {}, [&](std::unique_ptr<Communicator> inner) {
+  const auto note = [&](std::unique_ptr<Communicator> inner, const std::vector<int>& ranks) {
     seen.push_back(inner->axis());
+    EXPECT_THAT(ranks, ElementsAre(0));
     return inner;
-  });
+  };
+  const Mesh mesh(bootstrap, {}, note);
   EXPECT_THAT(seen, ElementsAre("world", "dp", "cp", "tp", "pp", "dp+cp"));
 }
 

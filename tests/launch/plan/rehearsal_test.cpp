@@ -25,7 +25,7 @@ std::vector<Measured> measure(const RunConfig& config, const MeshShape& shape) {
     const auto compute = device->make_stream(StreamKind::compute);
     const auto communication = device->make_stream(StreamKind::communication);
     const auto ops = make_ops(*device);
-    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner) {
+    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner, const std::vector<int>&) {
       return make_traced(std::move(inner), trace);
     });
     Engine engine(config,

@@ -21,14 +21,15 @@ class RecomputeRun : public ::testing::TestWithParam<Layout> {};
 
 TEST_P(RecomputeRun, HasTheSameBits) {
   constexpr int64_t kSteps = 4;
-  RunConfig config = char_run_with_everything();
+  const RunConfig config = char_run_with_everything();
   const MadeUpText text(*config.model.vocab_size);
   const FillSample fill = [&](int64_t sample, std::span<int32_t> inputs,
                               std::span<int32_t> targets) { text.fill(sample, inputs, targets); };
-  const LayoutTrace kept = run_layout(config, GetParam(), kSteps, fill);
+  Layout layout = GetParam();
+  const LayoutTrace kept = run_layout(config, layout, kSteps, fill);
   for (const Recompute policy : {Recompute::selective, Recompute::full}) {
-    config.recompute.policy = policy;
-    const LayoutTrace repeated = run_layout(config, GetParam(), kSteps, fill);
+    layout.recompute = policy;
+    const LayoutTrace repeated = run_layout(config, layout, kSteps, fill);
     EXPECT_EQ(repeated.losses, kept.losses) << enum_name(policy);
     EXPECT_EQ(repeated.grad_norms, kept.grad_norms) << enum_name(policy);
     EXPECT_EQ(repeated.gradients, kept.gradients) << enum_name(policy);

@@ -1,0 +1,23 @@
+// A command's work as a rank of the job that a launcher started.
+#pragma once
+
+#include <functional>
+
+#include "launch/report_error.h"
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+
+// The exit code of `work`, alone or on every rank of the job. An error ends the whole job at once,
+// because the others wait for this rank in some collective and unwinding would wait for them.
+inline int in_job(const std::function<int(Bootstrap&)>& work) {
+  const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
+  if (bootstrap->size() == 1) return work(*bootstrap);
+  try {
+    return work(*bootstrap);
+  } catch (const Error& error) {
+    abort_world(report_error(error.kind(), error.what()));
+  }
+}
+
+}  // namespace weft
