@@ -6,6 +6,12 @@
 #include "core/base/error.h"
 
 namespace weft {
+namespace {
+
+// What is digested and written in one go: it comes from memory once and from a cache after that.
+constexpr int64_t kPieceBytes = int64_t{1} << 20;
+
+}  // namespace
 
 void write_blocks(StoredBox& stored, std::span<const std::byte> data, const FileDescriptor& file,
                   const std::string& path, FileWriter& writer) {
@@ -13,11 +19,16 @@ void write_blocks(StoredBox& stored, std::span<const std::byte> data, const File
   DigestStream all;
   stored.blocks.clear();
   for (int64_t first = 0; first < bytes; first += kBlockBytes) {
-    const auto block = data.subspan(static_cast<size_t>(first),
-                                    static_cast<size_t>(std::min(kBlockBytes, bytes - first)));
-    stored.blocks.push_back(digest_of(block));
-    if (bytes > kBlockBytes) all.add(block);
-    writer.write_at(file, stored.at + first, block, path);
+    const int64_t end = std::min(first + kBlockBytes, bytes);
+    DigestStream block;
+    for (int64_t at = first; at < end; at += kPieceBytes) {
+      const auto piece = data.subspan(static_cast<size_t>(at),
+                                      static_cast<size_t>(std::min(kPieceBytes, end - at)));
+      block.add(piece);
+      if (bytes > kBlockBytes) all.add(piece);
+      writer.write_at(file, stored.at + at, piece, path);
+    }
+    stored.blocks.push_back(block.finish());
   }
   stored.digest = bytes > kBlockBytes ? all.finish() : stored.blocks.at(0);
 }

@@ -1,6 +1,8 @@
 #include "core/checkpoint/digest.h"
 
 #include <fmt/format.h>
+// Compiled here, for the vector unit of the target, not the one that every x86-64 has.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <new>

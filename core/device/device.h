@@ -69,8 +69,8 @@ class Device {
   virtual std::unique_ptr<Stream> make_stream(StreamKind kind) = 0;
   virtual std::unique_ptr<Event> make_event() = 0;
   virtual std::unique_ptr<Stamps> make_stamps() = 0;
-  // Copies between host and device memory (memcpy on the CPU, by all threads
-  // of the stream), ordered on `stream`.
+  // Copies between host and device memory (memcpy on the CPU; large ones to the host past the
+  // caches, by all threads of the stream), ordered on `stream`.
   virtual void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) = 0;
   virtual void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) = 0;
 };

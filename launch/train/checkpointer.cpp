@@ -40,7 +40,10 @@ Checkpointer::Checkpointer(const RunConfig& config, Engine& engine, Device& devi
       bootstrap_(bootstrap),
       hooks_(hooks),
       copied_(device.make_event()) {
-  if (config.saves_beside_training()) async_.emplace(bootstrap);
+  if (!config.saves_beside_training()) return;
+  async_.emplace(bootstrap);
+  // Touches the pages of the snapshot, so that the first checkpoint stalls no longer than others.
+  engine.snapshot().take(shards_of(engine.parameters(), engine.optimizer()), device, compute);
 }
 
 void Checkpointer::open(const DirectoryLock& lock, std::vector<Attachment> attachments,

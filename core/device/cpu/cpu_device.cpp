@@ -8,18 +8,24 @@
 #include <cstring>
 
 #include "core/device/cpu/parallel_for.h"
+#include "core/device/cpu/stream_copy.h"
 
 namespace weft {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr int64_t kCopyBytes = int64_t{1} << 20;  // what a thread of a copy takes at least
+constexpr int64_t kCopyBytes = int64_t{1} << 20;     // what a thread of a copy takes at least
+constexpr size_t kStreamedBytes = size_t{64} << 10;  // smaller copies stay in the caches
 
 // One thread does not fill the memory bus of a host with many channels.
-void copy_in(CpuStream& stream, void* to, const void* from, size_t bytes) {
+void copy_out(CpuStream& stream, void* to, const void* from, size_t bytes) {
   stream.run([to, from, bytes, threads = stream.threads()] {
+    if (bytes < kStreamedBytes) {
+      std::memcpy(to, from, bytes);
+      return;
+    }
     parallel_for(threads, static_cast<int64_t>(bytes), kCopyBytes, [=](int64_t begin, int64_t end) {
-      std::memcpy(static_cast<std::byte*>(to) + begin, static_cast<const std::byte*>(from) + begin,
+      stream_copy(static_cast<std::byte*>(to) + begin, static_cast<const std::byte*>(from) + begin,
                   static_cast<size_t>(end - begin));
     });
   });
@@ -75,10 +81,10 @@ class CpuDevice final : public Device {
   std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
   std::unique_ptr<Stamps> make_stamps() override { return make_cpu_stamps(); }
   void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) override {
-    copy_in(cpu_stream(stream), device, host, bytes);
+    cpu_stream(stream).run([=] { std::memcpy(device, host, bytes); });
   }
   void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) override {
-    copy_in(cpu_stream(stream), host, device, bytes);
+    copy_out(cpu_stream(stream), host, device, bytes);
   }
 
  private:

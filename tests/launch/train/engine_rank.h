@@ -127,6 +127,8 @@ class EngineRank {
   double gradients() { return engine_.gradients(0, fill_); }
 
   Engine& engine() { return engine_; }
+  Device& device() { return *device_; }
+  Stream& compute() { return *compute_; }
 
  private:
   RunConfig config_;
