@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "launch/trace/chrome_trace.h"
+#include "launch/trace/overlap.h"
 
 namespace weft {
 namespace {
@@ -72,7 +73,12 @@ std::string RunTrace::write(const Mesh& mesh, Bootstrap& bootstrap) {
   const std::string name =
       fmt::format("rank {} (dp {}, cp {}, tp {}, pp {})", mesh.rank(), c.dp, c.cp, c.tp, c.pp);
   write_chrome_trace(options_.path, name, recorder_, bootstrap);
-  return fmt::format("trace of steps {} to {}: {}", steps_.first, steps_.last, options_.path);
+  std::string text =
+      fmt::format("trace of steps {} to {}: {}", steps_.first, steps_.last, options_.path);
+  const std::string table = overlap_text(overlaps(recorder_.lanes(), recorder_.spans()));
+  if (!table.empty()) text += "\ncommunication of this rank, " + name + ":\n" + table;
+  while (text.back() == '\n') text.pop_back();
+  return text;
 }
 
 }  // namespace weft

@@ -37,7 +37,8 @@ class RunTrace {
   void plan(int64_t next, int64_t last, bool root);
   // To be called before update number `update` begins, between steps.
   void before_step(int64_t update);
-  // Collective, at the end of the run: writes the file. Returns a line about it.
+  // Collective, at the end of the run: writes the file. Returns a line about it and a table of
+  // how much of this rank's communication ran under its compute.
   std::string write(const Mesh& mesh, Bootstrap& bootstrap);
 
  private:
