@@ -10,7 +10,7 @@ void AdamW::allocate(Arena& arena) {
   }
 }
 
-void AdamW::step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream,
+void AdamW::step(double lr, const Tensor& clip, const Tensor& update, Ops& ops, Stream& stream,
                  UpdateListener* listener) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
@@ -20,12 +20,12 @@ void AdamW::step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream
                  .exp_avg = states_[i].exp_avg,
                  .exp_avg_sq = states_[i].exp_avg_sq,
                  .grad_scale = clip,
+                 .update = update,
                  .lr = lr,
                  .beta1 = config_.beta1,
                  .beta2 = config_.beta2,
                  .eps = config_.eps,
-                 .weight_decay = p.spec.decay ? config_.weight_decay : 0.0,
-                 .step = update},
+                 .weight_decay = p.spec.decay ? config_.weight_decay : 0.0},
                 stream);
     }
     if (listener != nullptr) listener->value_updated(p, stream);

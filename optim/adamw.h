@@ -23,11 +23,11 @@ class AdamW {
   // Lays out the state in `arena`, zero (both moments start at 0).
   void allocate(Arena& arena);
 
-  // Update number `update` (1 for the first) of what this rank owns of every parameter, from its
-  // gradient times clip[0] (f32 [1] on the device). Owned gradients are zero afterwards. Weight
-  // decay applies to the parameters whose spec says so. Frozen parameters are left
-  // alone, gradients too. Tells `listener` (may be null) each parameter.
-  void step(double lr, int64_t update, const Tensor& clip, Ops& ops, Stream& stream,
+  // Update number update[0] (i64 [1] on the device; 1 for the first, 0 for none) of what this rank
+  // owns of every parameter, from its gradient times clip[0] (f32 [1] on the device). Owned
+  // gradients are zero afterwards. Weight decay applies to the parameters whose spec says so.
+  // Frozen parameters are left alone, gradients too. Tells `listener` (may be null) each parameter.
+  void step(double lr, const Tensor& clip, const Tensor& update, Ops& ops, Stream& stream,
             UpdateListener* listener = nullptr);
 
   // State of parameters[i].

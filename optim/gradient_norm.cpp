@@ -24,18 +24,19 @@ void GradientNorm::sum_blocks(Ops& ops, Stream& stream) {
   }
 }
 
-void GradientNorm::combine(double max_norm, Mesh& mesh, Ops& ops, Stream& stream) {
+void GradientNorm::combine(double max_norm, const Tensor& loss_scale, Mesh& mesh, Ops& ops,
+                           Stream& stream) {
   if (mesh.shape().tp == 1) {
-    ops.clip_factor(blocks_, max_norm, norm_, clip_, stream);
+    ops.clip_factor(blocks_, max_norm, loss_scale, norm_, clip_, stream);
     return;
   }
   // The square of this rank's norm goes to its slot; adding zeros to it is exact.
   const int64_t slot = mesh.coord().tp;
-  ops.clip_factor(blocks_, 0, norm_, clip_, stream);
+  ops.clip_factor(blocks_, 0, {}, norm_, clip_, stream);
   ops.fill(rank_sums_, 0, stream);
   ops.sum_squares(norm_, rank_sums_.slice(slot, slot + 1), stream);
   mesh.axis(Axis::tp).all_reduce(rank_sums_, ReduceOp::sum, stream);
-  ops.clip_factor(rank_sums_, max_norm, norm_, clip_, stream);
+  ops.clip_factor(rank_sums_, max_norm, loss_scale, norm_, clip_, stream);
 }
 
 }  // namespace weft

@@ -2,7 +2,8 @@
 //
 //   norm.sum_blocks(ops, stream);               // of the gradients that this rank owns
 //   all-reduce norm.blocks() over the ranks that own others
-//   norm.combine(max_norm, mesh, ops, stream);  // norm() and clip(), the same everywhere
+//   norm.combine(max_norm, loss_scale, mesh, ops, stream);  // norm() and clip(), the same
+//                                                           // everywhere
 //
 // Each block of Ops::kNormBlock elements is summed by its owner, in f64, into a slot that is its
 // alone; adding the zeros of the others is exact. The slots are then summed in index order, which
@@ -29,8 +30,9 @@ class GradientNorm {
   const Tensor& blocks() const { return blocks_; }
   // From complete blocks(): the 2-norm over all gradients in norm(), the factor that limits it to
   // max_norm in clip(). Sums the blocks in index order, then the ranks of the tensor-parallel axis
-  // in rank order.
-  void combine(double max_norm, Mesh& mesh, Ops& ops, Stream& stream);
+  // in rank order. Where gradients are those of the loss times loss_scale (f32 [1], may be absent),
+  // norm() is that of the loss's own, and clip() takes them there.
+  void combine(double max_norm, const Tensor& loss_scale, Mesh& mesh, Ops& ops, Stream& stream);
 
   const Tensor& norm() const { return norm_; }  // f64 [1], on the device
   const Tensor& clip() const { return clip_; }  // f32 [1], on the device

@@ -34,6 +34,34 @@ struct AdamWConfig {
   }
 };
 
+// What the loss is multiplied with so that small gradients do not vanish in f16 (Micikevicius et
+// al., arXiv 1710.03740).
+struct LossScaleConfig {
+  bool dynamic = true;
+  double initial = 65536;
+  int64_t growth_interval = 2000;
+  double growth = 2;
+  double backoff = 0.5;
+  double min = 1;
+
+  bool operator==(const LossScaleConfig&) const = default;
+
+  void fields(FieldList& list) {
+    list.key("dynamic", dynamic,
+             "Whether the scale follows the gradients: down, with the update skipped, when one is "
+             "not finite, up after growth_interval updates without that. Otherwise it stays "
+             "`initial`.");
+    list.key("initial", initial, between(1.0, 0x1p24), "", "Scale at the first step.");
+    list.key("growth_interval", growth_interval, between(1, 1'000'000'000), "updates",
+             "Updates after which the scale grows.");
+    list.key("growth", growth, between(1.0, 0x1p16), "", "Factor by which it grows, up to 2^24.");
+    list.key("backoff", backoff, between(0x1p-16, 1.0), "",
+             "Factor by which it shrinks when gradients are not finite.");
+    list.key("min", min, between(0x1p-24, 0x1p24), "",
+             "Smallest scale; a run whose gradients are not finite at that one is stopped.");
+  }
+};
+
 // The learning rate rises linearly from 0 to peak_lr over warmup_steps, then follows `kind`.
 struct ScheduleConfig {
   enum class Kind { cosine, linear, constant, wsd };

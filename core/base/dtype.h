@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/base/half.h"
+
 namespace weft {
 
 enum class DType : uint8_t { f32, f64, bf16, f16, i32, i64, u8, u16 };
@@ -12,6 +14,10 @@ enum class DType : uint8_t { f32, f64, bf16, f16, i32, i64, u8, u16 };
 size_t size_of(DType dtype);          // bytes per element
 std::string_view name(DType dtype);   // "f32", "bf16", ...
 DType parse_dtype(std::string_view);  // inverse of name; throws Error{input}
+
+// The type in which sums over elements of a floating-point type are formed and kept: f64 of f64,
+// f32 of f32, bf16 and f16.
+constexpr DType accumulator(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 
 template <typename T>
 struct DTypeOf;
@@ -22,6 +28,14 @@ struct DTypeOf<float> {
 template <>
 struct DTypeOf<double> {
   static constexpr DType value = DType::f64;
+};
+template <>
+struct DTypeOf<Bf16> {
+  static constexpr DType value = DType::bf16;
+};
+template <>
+struct DTypeOf<F16> {
+  static constexpr DType value = DType::f16;
 };
 template <>
 struct DTypeOf<int32_t> {

@@ -1,4 +1,5 @@
-// The two 16-bit floating-point types as float; exact, since float holds all their values.
+// The two 16-bit floating-point types, and their values as float; exact, since float holds them
+// all.
 #pragma once
 
 #include <bit>
@@ -6,6 +7,14 @@
 #include <cstdint>
 
 namespace weft {
+
+// Elements of these types in memory; core/kernels/storage.h computes with them.
+struct Bf16 {
+  uint16_t bits;
+};
+struct F16 {
+  uint16_t bits;
+};
 
 // bfloat16: the upper half of a float.
 inline float from_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }

@@ -1,6 +1,7 @@
 // Activations, their derivatives, and the epilogue of a matrix product that applies them.
 #pragma once
 
+#include "core/kernels/storage.h"
 #include "core/kernels/team.h"
 
 namespace weft::kernels {
@@ -49,25 +50,26 @@ struct Gelu {
   static WEFT_KERNEL T slope(T x) { return cumulative(x) + x * kDensity * exp(T(-0.5) * x * x); }
 };
 
-// One row of the forward epilogue, in place: v = c + bias; pre = v; c = act(v). bias and pre may be
+// One row of the forward epilogue, in place: v += bias; pre = v; v = act(v). bias and pre may be
 // null.
-template <typename Act, typename Team, typename T>
-WEFT_KERNEL void activate_row(Team team, int64_t n, const T* bias, T* pre, T* c) {
+template <typename Act, typename Team, typename T, typename S>
+WEFT_KERNEL void activate_row(Team team, int64_t n, const S* bias, S* pre, T* v) {
   if (bias != nullptr) {
-    team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] += bias[i]; });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { v[i] += load(bias[i]); });
   }
   if (pre != nullptr) {
-    team.for_each(n, [=](int64_t i) WEFT_LANE { pre[i] = c[i]; });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { pre[i] = store<S>(v[i]); });
   }
   if constexpr (!Act::kIdentity) {
-    team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] = Act::value(c[i]); });
+    team.for_each(n, [=](int64_t i) WEFT_LANE { v[i] = Act::value(v[i]); });
   }
 }
 
 // One row of the backward epilogue: c = v * act'(input). v may be c; c may be input.
-template <typename Act, typename Team, typename T>
-WEFT_KERNEL void activation_gradient_row(Team team, int64_t n, const T* v, const T* input, T* c) {
-  team.for_each(n, [=](int64_t i) WEFT_LANE { c[i] = v[i] * Act::slope(input[i]); });
+template <typename Act, typename Team, typename T, typename S>
+WEFT_KERNEL void activation_gradient_row(Team team, int64_t n, const T* v, const S* input, S* c) {
+  team.for_each(n,
+                [=](int64_t i) WEFT_LANE { c[i] = store<S>(v[i] * Act::slope(load(input[i]))); });
 }
 
 }  // namespace weft::kernels

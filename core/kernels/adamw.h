@@ -1,6 +1,10 @@
-// AdamW (arXiv 1711.05101): the update of a run of elements in one pass.
+// AdamW (arXiv 1711.05101): the update of a run of elements in one pass. Moments are of a storage
+// type M; a copy of the weights may be written in a storage type C.
 #pragma once
 
+#include <type_traits>
+
+#include "core/kernels/storage.h"
 #include "core/kernels/team.h"
 
 namespace weft::kernels {
@@ -14,19 +18,48 @@ struct AdamWStep {
   float keep;  // 1 - lr * weight_decay
 };
 
-template <typename Team>
-WEFT_KERNEL void adamw_run(Team team, int64_t n, const AdamWStep& s, float* __restrict w,
-                           float* __restrict grad, float* __restrict m, float* __restrict v) {
+// The tensors that an update rounds.
+enum RoundedTensor { kRoundedWeight, kRoundedExpAvg, kRoundedExpAvgSq, kRoundedTensors };
+
+// How element i of one of them is stored.
+struct ToNearest {
+  template <typename S>
+  WEFT_KERNEL S round(float x, RoundedTensor, int64_t) const {
+    return store<S>(x);
+  }
+};
+struct Stochastically {
+  const uint32_t* words[kRoundedTensors];
+
+  template <typename S>
+  WEFT_KERNEL S round(float x, RoundedTensor tensor, int64_t i) const {
+    if constexpr (std::is_same_v<S, Bf16>) {
+      return store_stochastic(x, words[tensor][i]);
+    } else {
+      return store<S>(x);
+    }
+  }
+};
+
+// The update uses moments as computed, before they are rounded; `copy` may be null.
+template <typename Team, typename M, typename C, typename Rounding>
+WEFT_KERNEL void adamw_run(Team team, int64_t n, const AdamWStep& s, const Rounding& rounding,
+                           float* __restrict w, float* __restrict grad, M* __restrict m,
+                           M* __restrict v, C* __restrict copy) {
   const float scale = s.grad_scale, b1 = s.beta1, b2 = s.beta2, c1 = 1.0f - b1, c2 = 1.0f - b2;
   const float rate = s.rate, root = s.root_correction, eps = s.eps, keep = s.keep;
   team.for_each(n, [=](int64_t i) WEFT_LANE {
     const float g = grad[i] * scale;
-    const float mi = b1 * m[i] + c1 * g;
-    const float vi = b2 * v[i] + c2 * (g * g);
-    m[i] = mi;
-    v[i] = vi;
+    const float mi = b1 * load(m[i]) + c1 * g;
+    const float vi = b2 * load(v[i]) + c2 * (g * g);
+    m[i] = rounding.template round<M>(mi, kRoundedExpAvg, i);
+    v[i] = rounding.template round<M>(vi, kRoundedExpAvgSq, i);
     w[i] = keep * w[i] - rate * mi / (std::sqrt(vi) * root + eps);
     grad[i] = 0.0f;
+  });
+  if (copy == nullptr) return;
+  team.for_each(n, [=](int64_t i) WEFT_LANE {
+    copy[i] = rounding.template round<C>(w[i], kRoundedWeight, i);
   });
 }
 

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "core/base/philox.h"
-#include "core/kernels/team.h"
+#include "core/kernels/random_words.h"
+#include "core/kernels/storage.h"
 
 namespace weft::kernels {
 
@@ -17,29 +17,21 @@ inline uint32_t dropout_threshold(double p) {
 }
 
 // y = x * factor where kept, 0 elsewhere, for elements [first, first + n) of `key`; x may be y.
-template <typename Team, typename T>
+template <typename Team, typename S>
 WEFT_KERNEL void dropout_run(Team team, const RandomKey& key, uint64_t first, int64_t n,
-                             uint32_t threshold, T factor, const T* x, T* y) {
-  constexpr int64_t kBlocks = 64;
-  uint32_t words[4 * kBlocks];
+                             uint32_t threshold, Arithmetic<S> factor, const S* x, S* y) {
+  using T = Arithmetic<S>;
+  uint32_t buffer[kWords];
   int64_t done = 0;
   while (done < n) {
     const uint64_t index = first + static_cast<uint64_t>(done);
-    const uint64_t block = index / 4;
-    const int64_t skip = static_cast<int64_t>(index % 4);
-    const int64_t count = std::min<int64_t>(4 * kBlocks - skip, n - done);
-    team.for_each((skip + count + 3) / 4, [&words, key, block](int64_t i) WEFT_LANE {
-      const auto word = random_block(key, block + static_cast<uint64_t>(i));
-      words[4 * i] = word[0];
-      words[4 * i + 1] = word[1];
-      words[4 * i + 2] = word[2];
-      words[4 * i + 3] = word[3];
+    const int64_t count = words_at_once(index, n - done);
+    const uint32_t* words = random_words(team, key, index, count, buffer);
+    const S* from = x + done;
+    S* to = y + done;
+    team.for_each(count, [=](int64_t i) WEFT_LANE {
+      to[i] = store<S>(words[i] >= threshold ? load(from[i]) * factor : T(0));
     });
-    const uint32_t* kept = words + skip;
-    const T* from = x + done;
-    T* to = y + done;
-    team.for_each(count, [=](int64_t i)
-                             WEFT_LANE { to[i] = kept[i] >= threshold ? from[i] * factor : T(0); });
     done += count;
   }
 }

@@ -5,6 +5,7 @@
 //   for_each(n, f)   f(i) for every i in [0, n), in any order
 //   sum<T>(n, f)     sum of f(i) in an order that depends on n alone
 //   max<T>(n, f)     maximum of f(i); -infinity when n is 0
+//   sync()           what any worker read or wrote before it precedes what all do after it
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@ namespace weft::kernels {
 
 // One thread of the host, whose workers are the lanes of its vector unit.
 struct HostTeam {
+  WEFT_KERNEL void sync() const {}
+
   template <typename F>
   WEFT_KERNEL void for_each(int64_t n, const F& f) const {
 #pragma omp simd

@@ -31,6 +31,8 @@ struct Context {
   // Leaves weight gradients to a later backward_weights() instead of computing them in backward().
   bool defer_weights = false;
   Recompute recompute = Recompute::none;
+  // f32 [1] on the device: what the loss's gradient is multiplied with; absent is 1.
+  Tensor loss_scale;
 
   // Which samples and which of their tokens the rows are: positions, the causal mask and randomness
   // follow these.

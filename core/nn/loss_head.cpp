@@ -90,7 +90,7 @@ void LossHead::backward(const Tensor& x, const Tensor& targets, double grad_scal
           const Tensor& row_sum) {
         const Tensor target = targets.view({flat[0]}).slice(begin, end);
         ctx.ops.cross_entropy_backward(chunk, target, weight_.first_row, weight_.local[0], row_max,
-                                       row_sum, grad_scale, ctx.stream);
+                                       row_sum, grad_scale, ctx.loss_scale, ctx.stream);
         ctx.ops.matmul({.a = chunk, .b = weight_.value, .c = partial.view(flat).slice(begin, end)},
                        ctx.stream);
         ctx.ops.matmul({.a = chunk,

@@ -20,6 +20,14 @@ void expect_count(const char* op, const char* what, const Tensor& t, int64_t cou
 }
 
 void expect_float(const char* op, const char* what, const Tensor& t) {
+  const DType d = t.dtype();
+  const bool is_float = d == DType::f32 || d == DType::f64 || d == DType::bf16 || d == DType::f16;
+  WEFT_CHECK(t.shape().rank() >= 1 && is_float,
+             "{}: {} is {} where f32, f64, bf16 or f16 is needed", op, what, to_string(t));
+}
+
+// Of a type that sums are kept in.
+void expect_sums(const char* op, const char* what, const Tensor& t) {
   WEFT_CHECK(t.shape().rank() >= 1 && (t.dtype() == DType::f32 || t.dtype() == DType::f64),
              "{}: {} is {} where f32 or f64 is needed", op, what, to_string(t));
 }
@@ -66,6 +74,28 @@ void check_attention_keys(const AttentionArgs& args, const Tensor& qkv, const Te
              args.keys.first);
 }
 
+// table and positions are of `dtype`.
+void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
+                     const TokenShare& places, const Tensor& rows, DType dtype) {
+  WEFT_CHECK(tokens.shape().rank() == 2 && tokens.dtype() == DType::i32,
+             "embedding: tokens are {} where i32[B, T] is needed", to_string(tokens));
+  expect_float("embedding", "rows", rows);
+  const int64_t columns = table.shape().back();
+  expect_matrix("embedding", "table", table, table.shape().rows(), columns, dtype);
+  expect_matrix("embedding", "rows", rows, tokens.elements(), columns, rows.dtype());
+  if (!present(positions)) return;
+  expect_matrix("embedding", "positions", positions, positions.shape().rows(), columns, dtype);
+  check_token_share("embedding", places, tokens.shape().back());
+  WEFT_CHECK(places.last() < positions.shape().rows(), "embedding: position {} is not in {}",
+             places.last(), to_string(positions));
+}
+
+void check_elements(const char* op, const ElementMap& elements) {
+  WEFT_CHECK(elements.first >= 0 && elements.columns >= 1 && elements.stride >= elements.columns,
+             "{}: rows of {} elements, {} apart, from {}", op, elements.columns, elements.stride,
+             elements.first);
+}
+
 }  // namespace
 
 void check_matmul(const MatmulArgs& args) {
@@ -76,21 +106,24 @@ void check_matmul(const MatmulArgs& args) {
   const int64_t n = args.transpose_b ? args.b.shape().rows() : args.b.shape().back();
   const DType dtype = args.a.dtype();
   expect_matrix("matmul", "b", args.b, args.transpose_b ? n : k, args.transpose_b ? k : n, dtype);
-  expect_matrix("matmul", "c", args.c, m, n, dtype);
+  const bool sums = args.c.dtype() == accumulator(dtype);  // of A, which may be T itself
+  expect_matrix("matmul", "c", args.c, m, n, sums ? accumulator(dtype) : dtype);
   if (present(args.bias)) expect_count("matmul", "bias", args.bias, n, dtype);
   if (present(args.pre_activation)) {
     expect_matrix("matmul", "pre_activation", args.pre_activation, m, n, dtype);
   }
   const bool gradient = args.activation_gradient != Activation::none;
   if (gradient) expect_matrix("matmul", "activation_input", args.activation_input, m, n, dtype);
-  WEFT_CHECK(!args.accumulate || (!present(args.bias) && !present(args.pre_activation) &&
-                                  args.activation == Activation::none && !gradient),
-             "matmul: accumulate leaves no room for an epilogue");
+  const bool epilogue = present(args.bias) || present(args.pre_activation) ||
+                        args.activation != Activation::none || gradient;
+  WEFT_CHECK(!epilogue || (!args.accumulate && args.c.dtype() == dtype),
+             "matmul: accumulate and a c of {} leave no room for an epilogue",
+             name(args.c.dtype()));
 }
 
 void check_bias_backward(const Tensor& dy, const Tensor& db) {
   expect_float("bias_backward", "dy", dy);
-  expect_count("bias_backward", "db", db, dy.shape().back(), dy.dtype());
+  expect_count("bias_backward", "db", db, dy.shape().back(), accumulator(dy.dtype()));
 }
 
 void check_norm_forward(const NormForwardArgs& args) {
@@ -107,8 +140,8 @@ void check_norm_forward(const NormForwardArgs& args) {
   expect_count("norm_forward", "weight", args.weight, columns, dtype);
   if (present(args.bias)) expect_count("norm_forward", "bias", args.bias, columns, dtype);
   expect_matrix("norm_forward", "y", args.y, rows, columns, dtype);
-  expect_count("norm_forward", "mean", args.mean, rows, dtype);
-  expect_count("norm_forward", "rstd", args.rstd, rows, dtype);
+  expect_count("norm_forward", "mean", args.mean, rows, accumulator(dtype));
+  expect_count("norm_forward", "rstd", args.rstd, rows, accumulator(dtype));
 }
 
 void check_norm_backward(const NormBackwardArgs& args) {
@@ -119,26 +152,21 @@ void check_norm_backward(const NormBackwardArgs& args) {
   expect_matrix("norm_backward", "dy", args.dy, rows, columns, dtype);
   expect_matrix("norm_backward", "dx", args.dx, rows, columns, dtype);
   expect_count("norm_backward", "weight", args.weight, columns, dtype);
-  expect_count("norm_backward", "mean", args.mean, rows, dtype);
-  expect_count("norm_backward", "rstd", args.rstd, rows, dtype);
-  expect_count("norm_backward", "dweight", args.dweight, columns, dtype);
-  if (present(args.dbias)) expect_count("norm_backward", "dbias", args.dbias, columns, dtype);
+  const DType sums = accumulator(dtype);
+  expect_count("norm_backward", "mean", args.mean, rows, sums);
+  expect_count("norm_backward", "rstd", args.rstd, rows, sums);
+  expect_count("norm_backward", "dweight", args.dweight, columns, sums);
+  if (present(args.dbias)) expect_count("norm_backward", "dbias", args.dbias, columns, sums);
 }
 
-void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                     const TokenShare& places, const Tensor& rows) {
-  WEFT_CHECK(tokens.shape().rank() == 2 && tokens.dtype() == DType::i32,
-             "embedding: tokens are {} where i32[B, T] is needed", to_string(tokens));
-  expect_float("embedding", "table", table);
-  const int64_t columns = table.shape().back();
-  expect_matrix("embedding", "table", table, table.shape().rows(), columns, table.dtype());
-  expect_matrix("embedding", "rows", rows, tokens.elements(), columns, table.dtype());
-  if (!present(positions)) return;
-  expect_matrix("embedding", "positions", positions, positions.shape().rows(), columns,
-                table.dtype());
-  check_token_share("embedding", places, tokens.shape().back());
-  WEFT_CHECK(places.last() < positions.shape().rows(), "embedding: position {} is not in {}",
-             places.last(), to_string(positions));
+void check_embedding_forward(const Tensor& tokens, const Tensor& table, const Tensor& positions,
+                             const TokenShare& places, const Tensor& y) {
+  check_embedding(tokens, table, positions, places, y, y.dtype());
+}
+
+void check_embedding_backward(const Tensor& tokens, const Tensor& dtable, const Tensor& dpositions,
+                              const TokenShare& places, const Tensor& dy) {
+  check_embedding(tokens, dtable, dpositions, places, dy, accumulator(dy.dtype()));
 }
 
 void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
@@ -147,7 +175,8 @@ void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const
   check_attention_keys(args, qkv, kv);
   WEFT_CHECK(present(lse) || !args.merge, "attention: nothing to merge with without lse");
   if (present(lse)) {
-    expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
+    expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads,
+                 accumulator(qkv.dtype()));
   }
 }
 
@@ -157,7 +186,7 @@ void check_attention_backward(const AttentionArgs& args, const Tensor& dout, con
   check_attention(args, qkv, out);
   check_attention_keys(args, qkv, kv);
   expect_count("attention", "dout", dout, out.elements(), out.dtype());
-  expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, qkv.dtype());
+  expect_count("attention", "lse", lse, qkv.shape().rows() * args.heads, accumulator(qkv.dtype()));
   expect_count("attention", "dqkv", dqkv, qkv.elements(), qkv.dtype());
   expect_matrix("attention", "dkv", dkv, kv.shape().rows(), kv.shape().back(), qkv.dtype());
 }
@@ -179,13 +208,13 @@ void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_
 
 void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
                          const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit) {
-  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum);
+  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, {});
   expect_count("softmax_stats", "target_logit", target_logit, logits.shape().rows(),
-               logits.dtype());
+               accumulator(logits.dtype()));
 }
 
 void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to) {
-  expect_float("rescale_sums", "sum", sum);
+  expect_sums("rescale_sums", "sum", sum);
   expect_count("rescale_sums", "from", from, sum.elements(), sum.dtype());
   expect_count("rescale_sums", "to", to, sum.elements(), sum.dtype());
 }
@@ -193,7 +222,7 @@ void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to)
 void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                               const Tensor& target_logit, const Tensor& loss_sum) {
   const int64_t rows = targets.elements();
-  expect_float("cross_entropy_loss", "row_max", row_max);
+  expect_sums("cross_entropy_loss", "row_max", row_max);
   expect_count("cross_entropy_loss", "targets", targets, rows, DType::i32);
   expect_count("cross_entropy_loss", "row_max", row_max, rows, row_max.dtype());
   expect_count("cross_entropy_loss", "row_sum", row_sum, rows, row_max.dtype());
@@ -202,14 +231,18 @@ void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, cons
 }
 
 void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,
-                                  const Tensor& row_max, const Tensor& row_sum) {
+                                  const Tensor& row_max, const Tensor& row_sum,
+                                  const Tensor& loss_scale) {
   expect_float("cross_entropy", "logits", logits);
   const int64_t rows = logits.shape().rows();
   WEFT_CHECK(valid >= 0 && valid <= logits.shape().back(), "cross_entropy: {} valid columns of {}",
              valid, to_string(logits));
   expect_count("cross_entropy", "targets", targets, rows, DType::i32);
-  expect_count("cross_entropy", "row_max", row_max, rows, logits.dtype());
-  expect_count("cross_entropy", "row_sum", row_sum, rows, logits.dtype());
+  expect_count("cross_entropy", "row_max", row_max, rows, accumulator(logits.dtype()));
+  expect_count("cross_entropy", "row_sum", row_sum, rows, accumulator(logits.dtype()));
+  if (present(loss_scale)) {
+    expect_count("cross_entropy", "loss_scale", loss_scale, 1, DType::f32);
+  }
 }
 
 void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y) {
@@ -240,13 +273,36 @@ void check_copy_last_columns(const Tensor& from, const Tensor& to) {
              "copy_last_columns: {} to {}", to_string(from), to_string(to));
 }
 
+void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMap& elements) {
+  expect_count("copy_stochastic", "from", from, from.elements(), DType::f32);
+  expect_count("copy_stochastic", "to", to, from.elements(), DType::bf16);
+  check_elements("copy_stochastic", elements);
+}
+
 void check_adamw(const AdamWArgs& args) {
   const int64_t count = args.weight.elements();
-  for (const Tensor* t : {&args.weight, &args.grad, &args.exp_avg, &args.exp_avg_sq}) {
-    expect_count("adamw", "weight, grad or moment", *t, count, DType::f32);
+  const DType moment = args.exp_avg.dtype();
+  expect_count("adamw", "weight", args.weight, count, DType::f32);
+  expect_count("adamw", "grad", args.grad, count, DType::f32);
+  expect_count("adamw", "exp_avg", args.exp_avg, count,
+               moment == DType::bf16 ? DType::bf16 : DType::f32);
+  expect_count("adamw", "exp_avg_sq", args.exp_avg_sq, count, moment);
+  if (present(args.rounded)) {
+    const DType rounded = args.rounded.dtype();
+    expect_count("adamw", "rounded", args.rounded, count,
+                 rounded == DType::f16 ? DType::f16 : DType::bf16);
   }
   expect_count("adamw", "grad_scale", args.grad_scale, 1, DType::f32);
-  WEFT_CHECK(args.step >= 1, "adamw: step {} where 1 is the first", args.step);
+  expect_count("adamw", "update", args.update, 1, DType::i64);
+  if (args.stochastic) check_elements("adamw", args.rounding.elements);
+}
+
+void check_decide_update(const UpdateArgs& args) {
+  expect_count("decide_update", "norm", args.norm, 1, DType::f64);
+  expect_count("decide_update", "counters", args.counters, UpdateArgs::counter_count, DType::i64);
+  if (present(args.loss_scale)) {
+    expect_count("decide_update", "loss_scale", args.loss_scale, 1, DType::f32);
+  }
 }
 
 void check_sum_squares(const Tensor& x, const Tensor& partials) {
@@ -255,7 +311,11 @@ void check_sum_squares(const Tensor& x, const Tensor& partials) {
   expect_count("sum_squares", "partials", partials, blocks, DType::f64);
 }
 
-void check_clip_factor(const Tensor& partials, const Tensor& norm, const Tensor& clip) {
+void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,
+                       const Tensor& clip) {
+  if (present(loss_scale)) {
+    expect_count("clip_factor", "loss_scale", loss_scale, 1, DType::f32);
+  }
   expect_count("clip_factor", "partials", partials, partials.elements(), DType::f64);
   expect_count("clip_factor", "norm", norm, 1, DType::f64);
   expect_count("clip_factor", "clip", clip, 1, DType::f32);

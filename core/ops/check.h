@@ -10,8 +10,10 @@ void check_matmul(const MatmulArgs& args);
 void check_bias_backward(const Tensor& dy, const Tensor& db);
 void check_norm_forward(const NormForwardArgs& args);
 void check_norm_backward(const NormBackwardArgs& args);
-void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                     const TokenShare& places, const Tensor& rows);
+void check_embedding_forward(const Tensor& tokens, const Tensor& table, const Tensor& positions,
+                             const TokenShare& places, const Tensor& y);
+void check_embedding_backward(const Tensor& tokens, const Tensor& dtable, const Tensor& dpositions,
+                              const TokenShare& places, const Tensor& dy);
 void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                              const Tensor& out, const Tensor& lse);
 void check_attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
@@ -25,14 +27,18 @@ void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to)
 void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
                               const Tensor& target_logit, const Tensor& loss_sum);
 void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,
-                                  const Tensor& row_max, const Tensor& row_sum);
+                                  const Tensor& row_max, const Tensor& row_sum,
+                                  const Tensor& loss_scale);
 void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y);
 void check_add(const Tensor& a, const Tensor& b, const Tensor& y);
 void check_float(const Tensor& x);  // scale
 void check_copy(const Tensor& from, const Tensor& to);
 void check_copy_last_columns(const Tensor& from, const Tensor& to);
+void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMap& elements);
 void check_adamw(const AdamWArgs& args);
+void check_decide_update(const UpdateArgs& args);
 void check_sum_squares(const Tensor& x, const Tensor& partials);
-void check_clip_factor(const Tensor& partials, const Tensor& norm, const Tensor& clip);
+void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,
+                       const Tensor& clip);
 
 }  // namespace weft

@@ -15,11 +15,11 @@ class CountingOps final : public Ops {
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t,
                          const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream&) override {
-    check_embedding(tokens, table, positions, places, y);
+    check_embedding_forward(tokens, table, positions, places, y);
   }
   void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t, const Tensor& dtable,
                           const Tensor& dpositions, const TokenShare& places, Stream&) override {
-    check_embedding(tokens, dtable, dpositions, places, dy);
+    check_embedding_backward(tokens, dtable, dpositions, places, dy);
   }
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream&) override {
@@ -49,8 +49,8 @@ class CountingOps final : public Ops {
   }
   void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
                               const Tensor& row_max, const Tensor& row_sum, double,
-                              Stream&) override {
-    check_cross_entropy_backward(logits, targets, valid, row_max, row_sum);
+                              const Tensor& loss_scale, Stream&) override {
+    check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, loss_scale);
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream&) override {
     check_dropout(args, x, y);
@@ -64,13 +64,18 @@ class CountingOps final : public Ops {
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream&) override {
     check_copy_last_columns(from, to);
   }
+  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey&,
+                       const ElementMap& elements, Stream&) override {
+    check_copy_stochastic(from, to, elements);
+  }
   void adamw(const AdamWArgs& args, Stream&) override { check_adamw(args); }
+  void decide_update(const UpdateArgs& args, Stream&) override { check_decide_update(args); }
   void sum_squares(const Tensor& x, const Tensor& partials, Stream&) override {
     check_sum_squares(x, partials);
   }
-  void clip_factor(const Tensor& partials, double, const Tensor& norm, const Tensor& clip,
-                   Stream&) override {
-    check_clip_factor(partials, norm, clip);
+  void clip_factor(const Tensor& partials, double, const Tensor& loss_scale, const Tensor& norm,
+                   const Tensor& clip, Stream&) override {
+    check_clip_factor(partials, loss_scale, norm, clip);
   }
 };
 

@@ -70,10 +70,10 @@ class ObservedOps final : public Ops {
   }
   void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                               int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double factor, Stream& s) override {
+                              double factor, const Tensor& loss_scale, Stream& s) override {
     observe({"cross_entropy_backward", OpFamily::loss, {logits}}, s, [&] {
       inner_.cross_entropy_backward(logits, targets, vocab_begin, valid, row_max, row_sum, factor,
-                                    s);
+                                    loss_scale, s);
     });
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
@@ -95,17 +95,26 @@ class ObservedOps final : public Ops {
     observe({"copy_last_columns", OpFamily::elementwise, {to}}, s,
             [&] { inner_.copy_last_columns(from, to, s); });
   }
+  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                       const ElementMap& elements, Stream& s) override {
+    observe({"copy_stochastic", OpFamily::elementwise, {to}}, s,
+            [&] { inner_.copy_stochastic(from, to, key, elements, s); });
+  }
   void adamw(const AdamWArgs& args, Stream& s) override {
     observe({"adamw", OpFamily::optimizer, {args.weight}}, s, [&] { inner_.adamw(args, s); });
+  }
+  void decide_update(const UpdateArgs& args, Stream& s) override {
+    observe({"decide_update", OpFamily::optimizer, {args.counters}}, s,
+            [&] { inner_.decide_update(args, s); });
   }
   void sum_squares(const Tensor& x, const Tensor& partials, Stream& s) override {
     observe({"sum_squares", OpFamily::optimizer, {x}}, s,
             [&] { inner_.sum_squares(x, partials, s); });
   }
-  void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm, const Tensor& clip,
-                   Stream& s) override {
+  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                   const Tensor& norm, const Tensor& clip, Stream& s) override {
     observe({"clip_factor", OpFamily::optimizer, {partials}}, s,
-            [&] { inner_.clip_factor(partials, max_norm, norm, clip, s); });
+            [&] { inner_.clip_factor(partials, max_norm, loss_scale, norm, clip, s); });
   }
 
  private:

@@ -6,8 +6,12 @@
 //   where the op says that two arguments may be the same.
 // - A tensor of rank > 2 given where rows are expected counts as [rows(), back()].
 // - "+=" outputs are added to, "=" outputs are overwritten. Parameter gradients are always +=.
-// - f32 and f64 everywhere (f64 for gradient checks); all tensors of one call share the type unless
-//   the op says otherwise. Token ids and targets are i32.
+// - T below is the type of activations, their gradients and the weights that are computed with:
+//   f32, bf16, f16, or f64 for gradient checks. A is accumulator(T): f32, or f64 with f64. A tensor
+//   is of T unless it says otherwise. Of A are the gradients of weights, the means and reciprocal
+//   deviations of norms, the lse of attention and the statistics of rows of logits, and all
+//   arithmetic inside an op: products and sums of T are formed in A, and an element of T is rounded
+//   once, to nearest even, when it is stored. Token ids and targets are i32.
 // - Reductions have a fixed order that does not depend on the thread count.
 // - Shapes are checked by the rules in check.h, the same for all backends; a violation is our own
 //   bug (WEFT_CHECK). Optional tensors are "absent" when default constructed.
@@ -31,7 +35,9 @@ enum class Activation { none, relu, gelu_tanh, gelu };
 //   v = a b;  v += bias[n] (if present);  pre_activation = v (if present)
 //   v = activation(v);  v *= activation_gradient'(activation_input) (if present)
 //   c = v, or c += v if accumulate (then no epilogue may be asked for).
-// c may not overlap a or b; pre_activation may be absent when nobody needs it.
+// c is of T or, without an epilogue, of A: the gradient of a weight. v is of A: pre_activation is
+// stored from it, and the activation applied to it, before either is rounded. c may not overlap a
+// or b; pre_activation may be absent when nobody needs it.
 struct MatmulArgs {
   Tensor a, b, c;
   bool transpose_a = false;
@@ -45,7 +51,7 @@ struct MatmulArgs {
 };
 
 // LayerNorm (arXiv 1607.06450) over the last dim, optionally fused with the residual sum before it:
-// sum = x + residual; y = (sum - mean) * rstd * weight + bias.
+// sum = x + residual; y = (sum - mean) * rstd * weight + bias, of the sum as it is stored.
 struct NormForwardArgs {
   Tensor x;         // [R,C]
   Tensor residual;  // [R,C], optional
@@ -53,17 +59,17 @@ struct NormForwardArgs {
   Tensor weight;    // [C]
   Tensor bias;      // [C], optional
   Tensor y;         // [R,C] =
-  Tensor mean;      // [R] =
-  Tensor rstd;      // [R] =
+  Tensor mean;      // [R] = of A
+  Tensor rstd;      // [R] = of A
   double eps = 1e-5;
 };
 struct NormBackwardArgs {
-  Tensor dy;      // [R,C]
-  Tensor x;       // [R,C], what was normalised (sum)
-  Tensor weight;  // [C]
-  Tensor mean, rstd;
+  Tensor dy;              // [R,C]
+  Tensor x;               // [R,C], what was normalised (sum)
+  Tensor weight;          // [C]
+  Tensor mean, rstd;      // [R], of A
   Tensor dx;              // [R,C] +=, the gradient of the residual stream
-  Tensor dweight, dbias;  // [C] +=; dbias optional
+  Tensor dweight, dbias;  // [C] += of A; dbias optional
 };
 
 // Inverted dropout: an element is kept with probability 1 - p and then divided by 1 - p. The mask
@@ -81,7 +87,7 @@ struct DropoutArgs {
 // projections of the local tokens: q heads, then k heads, then v heads. kv [B,Tk,>= 2 kv_heads *
 // head_dim] holds keys and values in its last columns, k heads, then v heads: it may be qkv itself,
 // or a block of keys and values of other tokens. Query i sees the keys whose global token is not
-// behind its own. out is [B,Tq,heads * head_dim]. lse [B,heads,Tq] is the log of the softmax
+// behind its own. out is [B,Tq,heads * head_dim]. lse [B,heads,Tq], of A, is the log of the softmax
 // denominator (with the maximum added back). No Tq x Tk tensor is ever in memory (arXiv
 // 2205.14135), and pairs of blocks that the mask hides cost nothing. With dropout, probability
 // (b, h, i, j) of global tokens i and j is element
@@ -105,15 +111,54 @@ struct AttentionArgs {
   bool merge = false;
 };
 
-// AdamW (arXiv 1711.05101), one parameter:
+// Which elements of a tensor those of a call are: element e of the call is element
+// first + e / columns * stride + e % columns of the whole tensor, row by row.
+struct ElementMap {
+  int64_t first = 0;
+  int64_t columns = 1;
+  int64_t stride = 1;
+};
+
+// Rounding of f32 to bf16 up or down with the probability that keeps the mean (kernels/storage.h):
+// the word of a tensor's element is that of its global number, so that no result depends on how the
+// tensor is cut.
+struct StochasticRounding {
+  uint64_t seed = 0;
+  uint32_t weight = 0, exp_avg = 0, exp_avg_sq = 0;  // streams of the three tensors
+  ElementMap elements;
+};
+
+// AdamW (arXiv 1711.05101), one parameter. With s = update[0]:
 //   g = grad * grad_scale[0]; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2
-//   w -= lr * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps) + lr * weight_decay * w
-// grad is set to zero afterwards, in the same pass.
+//   w -= lr * (m / (1 - b1^s)) / (sqrt(v / (1 - b2^s)) + eps) + lr * weight_decay * w
+// from m and v as computed, before they are stored. grad is set to zero afterwards, in the same
+// pass; where s is 0 that is all that happens.
 struct AdamWArgs {
-  Tensor weight, grad, exp_avg, exp_avg_sq;  // same shape, f32
-  Tensor grad_scale;                         // f32 [1] on the device: the clip factor
+  Tensor weight, grad;         // same elements, f32
+  Tensor exp_avg, exp_avg_sq;  // m and v, as many; both f32 or both bf16
+  Tensor rounded;              // bf16 or f16, as many: = weight, rounded; optional
+  Tensor grad_scale;           // f32 [1] on the device: the clip factor
+  Tensor update;               // i64 [1] on the device: 1 for the first update, 0 for none
   double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
-  int64_t step = 1;  // 1 for the first update
+  // Whether what is stored in bf16 is rounded stochastically, with keys of step s; else to nearest.
+  bool stochastic = false;
+  StochasticRounding rounding;
+};
+
+// Whether an update takes place, decided on the device so that no host waits within a step:
+//   norm[0] finite:  counters[made] += 1; counters[update] = counters[made]
+//   else:            counters[skipped] += 1; counters[update] = 0
+// With a loss scale that is dynamic, then (Micikevicius et al., arXiv 1710.03740):
+//   finite:  counters[good] += 1; where that reaches growth_interval it is set to 0 and the scale
+//            multiplied by growth, up to max_scale
+//   else:    counters[good] = 0, and the scale is multiplied by backoff, down to min_scale
+struct UpdateArgs {
+  enum Counter { update, made, skipped, good, counter_count };
+  Tensor norm;        // f64 [1]
+  Tensor counters;    // i64 [counter_count]
+  Tensor loss_scale;  // f32 [1]; absent: none, or one that stays as it is
+  int64_t growth_interval = 0;
+  double growth = 2, backoff = 0.5, min_scale = 1, max_scale = 0x1p24;
 };
 
 class Ops {
@@ -121,7 +166,7 @@ class Ops {
   virtual ~Ops() = default;
 
   virtual void matmul(const MatmulArgs& args, Stream& stream) = 0;
-  // db[n] += sum over rows of dy[., n].
+  // db[n] (of A) += sum over rows of dy[., n].
   virtual void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) = 0;
 
   virtual void norm_forward(const NormForwardArgs& args, Stream& stream) = 0;
@@ -132,7 +177,7 @@ class Ops {
   virtual void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
                                  const Tensor& positions, const TokenShare& places, const Tensor& y,
                                  Stream& stream) = 0;
-  // dtable += and dpositions += (if present); equal tokens are summed in token order.
+  // dtable += and dpositions += (if present), of A; equal tokens are summed in token order.
   virtual void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
                                   const Tensor& dtable, const Tensor& dpositions,
                                   const TokenShare& places, Stream& stream) = 0;
@@ -156,12 +201,13 @@ class Ops {
   // Cross-entropy in two passes, so that a vocabulary cut over ranks combines the rows between
   // them. Columns [0, valid) of logits [N,V] are ids [vocab_begin, vocab_begin + valid); the rest
   // is padding and takes no part. row_max [N] =, row_sum [N] = sum of exp(logit - row_max),
-  // target_logit [N] = the target's logit, 0 if it is not in this shard or ignored (target < 0).
+  // target_logit [N] = the target's logit, 0 if it is not in this shard or ignored (target < 0);
+  // all three of A.
   virtual void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
                              const Tensor& target_logit, Stream& stream) = 0;
   // sum[n] *= exp(from[n] - to[n]): moves row sums of exp(logit - from) to a larger maximum `to`,
-  // [N] each, between the passes where a vocabulary is cut over ranks.
+  // [N] of A each, between the passes where a vocabulary is cut over ranks.
   virtual void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
                             Stream& stream) = 0;
   // loss_sum (f64 [1]) += sum over rows with target >= 0 of log(row_sum) + row_max - target_logit,
@@ -169,11 +215,12 @@ class Ops {
   virtual void cross_entropy_loss(const Tensor& targets, const Tensor& row_max,
                                   const Tensor& row_sum, const Tensor& target_logit,
                                   const Tensor& loss_sum, Stream& stream) = 0;
-  // In place: logits = scale * (softmax - onehot(target)); rows with target < 0 and padding columns
-  // become 0.
+  // In place: logits = scale * loss_scale[0] * (softmax - onehot(target)); rows with target < 0 and
+  // padding columns become 0. loss_scale (f32 [1]) may be absent, which is 1.
   virtual void cross_entropy_backward(const Tensor& logits, const Tensor& targets,
                                       int64_t vocab_begin, int64_t valid, const Tensor& row_max,
-                                      const Tensor& row_sum, double scale, Stream& stream) = 0;
+                                      const Tensor& row_sum, double scale, const Tensor& loss_scale,
+                                      Stream& stream) = 0;
 
   // y = dropout(x), forward and backward alike; x may be y.
   virtual void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y,
@@ -188,16 +235,22 @@ class Ops {
   // columns counted from the end that both have.
   virtual void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) = 0;
 
+  // to (bf16) = from (f32), each element rounded with the word of its number in the whole tensor.
+  virtual void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                               const ElementMap& elements, Stream& stream) = 0;
+
   virtual void adamw(const AdamWArgs& args, Stream& stream) = 0;
+  virtual void decide_update(const UpdateArgs& args, Stream& stream) = 0;
 
   // partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
   // summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
   static constexpr int64_t kNormBlock = 1024;
   virtual void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) = 0;
-  // norm (f64 [1]) = sqrt(sum of partials in index order); clip (f32 [1]) = min(1, max_norm /
-  // (norm + 1e-6)), or 1 when max_norm is 0 (off).
-  virtual void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm,
-                           const Tensor& clip, Stream& stream) = 0;
+  // norm (f64 [1]) = sqrt(sum of partials in index order) / loss_scale[0]; clip (f32 [1]) =
+  // min(1, max_norm / (norm + 1e-6)) / loss_scale[0], the minimum being 1 when max_norm is 0 (off).
+  // loss_scale (f32 [1]) may be absent, which is 1.
+  virtual void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                           const Tensor& norm, const Tensor& clip, Stream& stream) = 0;
 };
 
 // The operations of `device`. core/ops/registry.cpp is the only file that knows the backends.

@@ -71,6 +71,7 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
     result.peak_resident_bytes = peak_resident_bytes();
   }
   Engine engine(config, resources(*timed), [](const std::vector<SegmentBytes>&) {});
+  engine.restore({.made = update});
   step(engine);
   timer.reset();
   for (int i = 0; i < kTimedSteps; ++i) step(engine);

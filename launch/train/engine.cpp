@@ -98,6 +98,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       model_(config.model, tensor_parallel_placement(), partition_, parameters_),
       optimizer_(config.optimizer, parameters_),
       norm_(parameters_),
+      control_(std::nullopt),
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
@@ -117,11 +118,16 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   sample_tokens_.resize(static_cast<size_t>(sequence_length_));
   sample_targets_.resize(sample_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
+  restore({});
   data_parallel_ = std::make_unique<DataParallel>(parameters_, rank.mesh, rank.device,
                                                   rank.communication, rank.ops);
 }
 
 Engine::~Engine() = default;
+
+void Engine::restore(const UpdateControl::State& state) {
+  control_.restore(state, rank_.device, rank_.compute);
+}
 
 Shape Engine::activation() const {
   const int64_t rows = plan_.rows() * share_.count / rank_.mesh.shape().tp;
@@ -133,6 +139,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   model_.allocate_constants(memory.weights, DType::f32, rank_.device, rank_.compute);
   optimizer_.allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
+  control_.allocate(memory.optimizer);
   shared_gradients_.allocate(memory.communication);
   executor_.allocate(memory.communication, train_plan_, activation(), DType::f32);
   const Shape ids{plan_.rows(), share_.count};
@@ -191,6 +198,7 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
           .dropout = training && config_.model.dropout > 0,
           .defer_weights = training && schedule_.split_backward,
           .recompute = config_.recompute.of_stage(rank_.mesh.coord().pp),
+          .loss_scale = control_.loss_scale(),
           .samples = plan_.rows(),
           .first_sample = first_sample,
           .tokens = share_,
@@ -259,13 +267,18 @@ void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& 
 
 StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                         bool stop, int vote) {
+  WEFT_CHECK(update == control_.state().steps() + 1, "step {} after {} steps; restore() the state",
+             update, control_.state().steps());
   report_.reset(stop, vote);
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.sum_blocks(rank_.ops, rank_.compute);
   if (parameters_.sharding().zero > 0) sum_over(rank_.mesh.gradient(), norm_.blocks());
   rank_.mesh.axis(Axis::pp).all_reduce(norm_.blocks(), ReduceOp::sum, rank_.compute);
-  norm_.combine(config_.train.clip_norm, rank_.mesh, rank_.ops, rank_.compute);
+  norm_.combine(config_.train.clip_norm, control_.loss_scale(), rank_.mesh, rank_.ops,
+                rank_.compute);
+  control_.decide(norm_.norm(), rank_.ops, rank_.compute);
+  control_.fetch(rank_.device, rank_.compute);
   StepResult result;
   rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
   result.loss = mean_loss(config_.train.batch_size);
@@ -277,7 +290,8 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
          "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
          update, result.loss, result.grad_norm, config_.schedule.peak_lr);
   }
-  optimizer_.step(lr, update, norm_.clip(), rank_.ops, rank_.compute, data_parallel_->updates());
+  optimizer_.step(lr, norm_.clip(), control_.update(), rank_.ops, rank_.compute,
+                  data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
   return result;
 }

@@ -19,6 +19,7 @@
 #include "launch/train/snapshot.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
+#include "optim/update_control.h"
 #include "parallel/data/data_parallel.h"
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/shared_gradients.h"
@@ -75,6 +76,12 @@ class Engine {
   StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                   bool stop, int vote = 0);
 
+  // Goes on from where a run was: the next update is number state.steps() + 1. A fresh engine
+  // stands before update 1.
+  void restore(const UpdateControl::State& state);
+  // Where it stands after the last step.
+  UpdateControl::State update_state() const { return control_.state(); }
+
   // Mean loss over samples [0, samples), shared among the ranks.
   double evaluate(int64_t samples, const FillSample& fill);
 
@@ -120,6 +127,7 @@ class Engine {
   Gpt model_;
   AdamW optimizer_;
   GradientNorm norm_;
+  UpdateControl control_;
   SharedGradients shared_gradients_;
   PipelineExecutor executor_;
   std::unique_ptr<EngineMemory> memory_;

@@ -211,6 +211,7 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
   const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
   require_same_run(saved, prepared_);
   require_model(reader, engine_->parameters(), true);
+  engine_->restore({.made = saved.step});
   state_.step = saved.step;
   state_.consumed_samples = saved.consumed_samples;
   state_.best_validation_loss = saved.best_validation_loss;

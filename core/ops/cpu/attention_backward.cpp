@@ -43,11 +43,13 @@ struct BackwardSpace {
   }
 };
 
-template <typename T>
+// T is the arithmetic type of S.
+template <typename S, typename T>
 struct BackwardTask {
   Layout<T> l;
-  const T *dout, *qkv, *kv, *out, *lse;
-  T *dqkv, *dkv;
+  const S *dout, *qkv, *kv, *out;
+  const T* lse;
+  S *dqkv, *dkv;
 };
 
 // One pair of blocks: blocks of the two shares and their numbers.
@@ -77,8 +79,8 @@ void backward_row(const Layout<T>& l, const BackwardSpace<T>& s, int64_t b, int6
   HostTeam().for_each(kBlock, [=](int64_t j) WEFT_LANE { dp[j] = p[j] * (dp[j] - delta); });
 }
 
-template <typename T>
-void backward_tile(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h,
+template <typename S, typename T>
+void backward_tile(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h,
                    const Tile& tile) {
   const Layout<T>& l = t.l;
   const bool diagonal = on_diagonal(tile.query, tile.key);
@@ -121,30 +123,30 @@ void backward_tile(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t 
   }
 }
 
-template <typename T>
-void pack_queries(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h,
+template <typename S, typename T>
+void pack_queries(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h,
                   int64_t first) {
   const Layout<T>& l = t.l;
   for (int64_t i = first; i < blocks_of(l.queries); ++i) {
     const Block query = block_of(l.queries, i);
     const int64_t to = i * kBlock * s.width;
-    const T* out = t.out + l.out_at(b, h) + query.local * l.out_width();
-    const T* dout = t.dout + l.out_at(b, h) + query.local * l.out_width();
+    const S* out = t.out + l.out_at(b, h) + query.local * l.out_width();
+    const S* dout = t.dout + l.out_at(b, h) + query.local * l.out_width();
     pack_rows(query.rows, l.dim, s.width, t.qkv + l.q_at(b, h) + query.local * l.q_width(),
               l.q_width(), l.scale, s.queries + to);
     pack_rows(query.rows, l.dim, s.width, dout, l.out_width(), T(1), s.dout + to);
     for (int64_t r = 0; r < query.rows; ++r) {
-      const T* x = out + r * l.out_width();
-      const T* y = dout + r * l.out_width();
-      s.delta[i * kBlock + r] =
-          HostTeam().sum<T>(l.dim, [=](int64_t d) WEFT_LANE { return x[d] * y[d]; });
+      const S* x = out + r * l.out_width();
+      const S* y = dout + r * l.out_width();
+      s.delta[i * kBlock + r] = HostTeam().sum<T>(
+          l.dim, [=](int64_t d) WEFT_LANE { return kernels::load(x[d]) * kernels::load(y[d]); });
     }
     std::fill_n(s.dqueries + to, kBlock * s.width, T(0));
   }
 }
 
-template <typename T>
-void backward_head(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h) {
+template <typename S, typename T>
+void backward_head(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int64_t b, int64_t h) {
   const Layout<T>& l = t.l;
   const int64_t first = first_seeing_block(l);
   pack_queries(t, s, b, h, first);
@@ -158,14 +160,14 @@ void backward_head(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t 
   for (int64_t i = first; i < blocks_of(l.queries); ++i) {
     const Block query = block_of(l.queries, i);
     const T* from = s.dqueries + i * kBlock * s.width;
-    T* to = t.dqkv + l.q_at(b, h) + query.local * l.q_width();
-    (l.merge ? add_rows<T> : unpack_rows<T>)(query.rows, l.dim, s.width, from, l.scale, to,
-                                             l.q_width());
+    S* to = t.dqkv + l.q_at(b, h) + query.local * l.q_width();
+    (l.merge ? add_rows<S, T> : unpack_rows<S, T>)(query.rows, l.dim, s.width, from, l.scale, to,
+                                                   l.q_width());
   }
 }
 
-template <typename T>
-void backward_group(const BackwardTask<T>& t, const BackwardSpace<T>& s, int64_t b, int64_t kv) {
+template <typename S, typename T>
+void backward_group(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int64_t b, int64_t kv) {
   const Layout<T>& l = t.l;
   const int64_t k_at = l.k_at(b, kv);
   const int64_t v_at = l.v_at(b, kv);
@@ -197,16 +199,17 @@ void CpuOps::attention_backward(const AttentionArgs& args, const Tensor& dout, c
                                 const Tensor& dqkv, const Tensor& dkv, Stream& stream) {
   check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
   detail::with_float(qkv.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    const BackwardTask<T> t{Layout<T>(args, qkv, kv),
-                            dout.data<T>(),
-                            qkv.data<T>(),
-                            kv.data<T>(),
-                            out.data<T>(),
-                            lse.data<T>(),
-                            dqkv.data<T>(),
-                            dkv.data<T>()};
+    const BackwardTask<S, T> t{Layout<T>(args, qkv, kv),
+                               dout.data<S>(),
+                               qkv.data<S>(),
+                               kv.data<S>(),
+                               out.data<S>(),
+                               lse.data<T>(),
+                               dqkv.data<S>(),
+                               dkv.data<S>()};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const int64_t size = tile::padded<T>(BackwardSpace<T>::size(t.l));
       T* memory = scratch->get<T>(size * threads);

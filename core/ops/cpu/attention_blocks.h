@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/kernels/dropout.h"
+#include "core/kernels/storage.h"
 #include "core/ops/cpu/attention_layout.h"
 #include "core/ops/cpu/tile.h"
 
@@ -61,26 +62,27 @@ inline int64_t first_seeing_block(const AttentionLayout<T>& l) {
 template <typename T>
 void drop(const AttentionLayout<T>& l, int64_t b, int64_t h, int64_t i, int64_t j, int64_t n,
           const T* from, T* to) {
-  kernels::dropout_run(kernels::HostTeam(), l.key, l.mask_at(b, h, i, j), n,
-                       kernels::dropout_threshold(l.dropout),
-                       static_cast<T>(1.0 / (1.0 - l.dropout)), from, to);
+  kernels::dropout_run<kernels::HostTeam, T>(kernels::HostTeam(), l.key, l.mask_at(b, h, i, j), n,
+                                             kernels::dropout_threshold(l.dropout),
+                                             static_cast<T>(1.0 / (1.0 - l.dropout)), from, to);
 }
 
 // to[r][0, padded_dim) = from[r][0, dim) * factor, rows `stride` apart, padding zero.
-template <typename T>
-void pack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, int64_t stride,
+template <typename S, typename T>
+void pack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const S* from, int64_t stride,
                T factor, T* to) {
   for (int64_t r = 0; r < rows; ++r, from += stride, to += padded_dim) {
-    kernels::HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE { to[d] = from[d] * factor; });
+    kernels::HostTeam().for_each(
+        dim, [=](int64_t d) WEFT_LANE { to[d] = kernels::load(from[d]) * factor; });
     for (int64_t d = dim; d < padded_dim; ++d) to[d] = T(0);
   }
 }
 
 // to[d][kBlock] = from[r][0, dim), rows `stride` apart: a block transposed, missing rows zero.
-template <typename T>
-void pack_transposed(int64_t rows, int64_t dim, const T* from, int64_t stride, T* to) {
+template <typename S, typename T>
+void pack_transposed(int64_t rows, int64_t dim, const S* from, int64_t stride, T* to) {
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t d = 0; d < dim; ++d) to[d * kBlock + r] = from[r * stride + d];
+    for (int64_t d = 0; d < dim; ++d) to[d * kBlock + r] = kernels::load(from[r * stride + d]);
   }
   for (int64_t r = rows; r < kBlock; ++r) {
     for (int64_t d = 0; d < dim; ++d) to[d * kBlock + r] = T(0);
@@ -88,20 +90,23 @@ void pack_transposed(int64_t rows, int64_t dim, const T* from, int64_t stride, T
 }
 
 // rows [0, rows) of to, `stride` apart, = from[r][0, dim) * factor.
-template <typename T>
-void unpack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, T factor, T* to,
+template <typename S, typename T>
+void unpack_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, T factor, S* to,
                  int64_t stride) {
   for (int64_t r = 0; r < rows; ++r, from += padded_dim, to += stride) {
-    kernels::HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE { to[d] = from[d] * factor; });
+    kernels::HostTeam().for_each(
+        dim, [=](int64_t d) WEFT_LANE { to[d] = kernels::store<S>(from[d] * factor); });
   }
 }
 
 // The same, added to what is there.
-template <typename T>
-void add_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, T factor, T* to,
+template <typename S, typename T>
+void add_rows(int64_t rows, int64_t dim, int64_t padded_dim, const T* from, T factor, S* to,
               int64_t stride) {
   for (int64_t r = 0; r < rows; ++r, from += padded_dim, to += stride) {
-    kernels::HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE { to[d] += from[d] * factor; });
+    kernels::HostTeam().for_each(dim, [=](int64_t d) WEFT_LANE {
+      to[d] = kernels::store<S>(kernels::load(to[d]) + from[d] * factor);
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 // Attention of new tokens over a key/value cache, for generation: one query at a time, all of its
 // scores in memory.
+#include "core/kernels/storage.h"
 #include "core/kernels/team.h"
 #include "core/ops/cpu/attention_layout.h"
 #include "core/ops/cpu/cpu_ops.h"
@@ -9,19 +10,20 @@ namespace {
 
 using kernels::HostTeam;
 
-template <typename T>
+// T is the arithmetic type of S.
+template <typename S, typename T>
 struct DecodeTask {
   AttentionLayout<T> l;
   int64_t past, capacity;
-  const T* qkv;
-  T *keys, *values;  // caches
-  T* out;
+  const S* qkv;
+  S *keys, *values;  // caches
+  S* out;
 
   int64_t cache_width() const { return l.kv_heads * l.dim; }
 };
 
-template <typename T>
-void store_keys_and_values(const DecodeTask<T>& t, int64_t b) {
+template <typename S, typename T>
+void store_keys_and_values(const DecodeTask<S, T>& t, int64_t b) {
   const int64_t width = t.cache_width();
   for (int64_t i = 0; i < t.l.queries.count; ++i) {
     const int64_t to = (b * t.capacity + t.past + i) * width;
@@ -30,30 +32,34 @@ void store_keys_and_values(const DecodeTask<T>& t, int64_t b) {
   }
 }
 
-// Query i of head (b, h) against positions [0, past + i]; scores has room for them.
-template <typename T>
-void decode_query(const DecodeTask<T>& t, int64_t b, int64_t h, int64_t i, T* scores) {
+// Query i of head (b, h) against positions [0, past + i]; scores has room for them, sums for a
+// head.
+template <typename S, typename T>
+void decode_query(const DecodeTask<S, T>& t, int64_t b, int64_t h, int64_t i, T* scores, T* sums) {
   const AttentionLayout<T>& l = t.l;
   const int64_t seen = t.past + i + 1;
   const int64_t width = t.cache_width();
   const int64_t cache = b * t.capacity * width + h / l.group() * l.dim;
-  const T* q = t.qkv + l.q_at(b, h) + i * l.q_width();
+  const S* q = t.qkv + l.q_at(b, h) + i * l.q_width();
   const T scale = l.scale;
   for (int64_t j = 0; j < seen; ++j) {
-    const T* k = t.keys + cache + j * width;
-    scores[j] = HostTeam().sum<T>(l.dim, [=](int64_t d) WEFT_LANE { return q[d] * scale * k[d]; });
+    const S* k = t.keys + cache + j * width;
+    scores[j] = HostTeam().sum<T>(l.dim, [=](int64_t d) WEFT_LANE {
+      return kernels::load(q[d]) * scale * kernels::load(k[d]);
+    });
   }
   const T top = HostTeam().max<T>(seen, [=](int64_t j) WEFT_LANE { return scores[j]; });
   HostTeam().for_each(seen,
                       [=](int64_t j) WEFT_LANE { scores[j] = kernels::exp(scores[j] - top); });
   const T factor = T(1) / HostTeam().sum<T>(seen, [=](int64_t j) WEFT_LANE { return scores[j]; });
-  T* out = t.out + l.out_at(b, h) + i * l.out_width();
-  std::fill_n(out, l.dim, T(0));
+  std::fill_n(sums, l.dim, T(0));
   for (int64_t j = 0; j < seen; ++j) {
-    const T* v = t.values + cache + j * width;
+    const S* v = t.values + cache + j * width;
     const T p = scores[j] * factor;
-    HostTeam().for_each(l.dim, [=](int64_t d) WEFT_LANE { out[d] += p * v[d]; });
+    HostTeam().for_each(l.dim, [=](int64_t d) WEFT_LANE { sums[d] += p * kernels::load(v[d]); });
   }
+  S* out = t.out + l.out_at(b, h) + i * l.out_width();
+  HostTeam().for_each(l.dim, [=](int64_t d) WEFT_LANE { out[d] = kernels::store<S>(sums[d]); });
 }
 
 }  // namespace
@@ -63,24 +69,27 @@ void CpuOps::attention_decode(const AttentionArgs& args, const Tensor& qkv, int6
                               Stream& stream) {
   check_attention_decode(args, qkv, past, k_cache, v_cache, out);
   detail::with_float(qkv.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
     AttentionArgs packed = args;
     packed.queries = packed.keys = TokenShare::whole(qkv.shape()[1]);
-    const DecodeTask<T> t{.l = AttentionLayout<T>(packed, qkv, qkv),
-                          .past = past,
-                          .capacity = k_cache.shape()[1],
-                          .qkv = qkv.data<T>(),
-                          .keys = k_cache.data<T>(),
-                          .values = v_cache.data<T>(),
-                          .out = out.data<T>()};
+    const DecodeTask<S, T> t{.l = AttentionLayout<T>(packed, qkv, qkv),
+                             .past = past,
+                             .capacity = k_cache.shape()[1],
+                             .qkv = qkv.data<S>(),
+                             .keys = k_cache.data<S>(),
+                             .values = v_cache.data<S>(),
+                             .out = out.data<S>()};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const AttentionLayout<T>& l = t.l;
-      T* scores = scratch->get<T>(t.capacity * threads);
+      const int64_t room = t.capacity + l.dim;  // of one thread
+      T* memory = scratch->get<T>(room * threads);
       parallel_tasks(threads, l.batch, [&](int64_t b, int64_t) { store_keys_and_values(t, b); });
       parallel_tasks(threads, l.batch * l.heads, [&](int64_t task, int64_t thread) {
+        T* scores = memory + thread * room;
         for (int64_t i = 0; i < l.queries.count; ++i) {
-          decode_query(t, task / l.heads, task % l.heads, i, scores + thread * t.capacity);
+          decode_query(t, task / l.heads, task % l.heads, i, scores, scores + t.capacity);
         }
       });
     });

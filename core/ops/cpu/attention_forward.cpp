@@ -66,8 +66,8 @@ void online_softmax_row(const ForwardSpace<T>& s, int64_t i, int64_t visible) {
 }
 
 // Before the first key; or, when other blocks of keys came before, the softmax of those.
-template <typename T>
-void begin_rows(const Layout<T>& l, const ForwardSpace<T>& s, int64_t rows, const T* out,
+template <typename S, typename T>
+void begin_rows(const Layout<T>& l, const ForwardSpace<T>& s, int64_t rows, const S* out,
                 const T* lse) {
   if (l.merge) {
     pack_rows(rows, l.dim, s.width, out, l.out_width(), T(1), s.sums);
@@ -117,15 +117,17 @@ void forward_block(const Layout<T>& l, const ForwardSpace<T>& s, int64_t b, int6
   }
 }
 
-template <typename T>
+// T is the arithmetic type of S.
+template <typename S, typename T>
 struct ForwardTask {
   Layout<T> l;
-  const T *qkv, *kv;
-  T *out, *lse;  // lse may be null
+  const S *qkv, *kv;
+  S* out;
+  T* lse;  // may be null
 };
 
-template <typename T>
-void forward_head(const ForwardTask<T>& t, const ForwardSpace<T>& s, int64_t b, int64_t h) {
+template <typename S, typename T>
+void forward_head(const ForwardTask<S, T>& t, const ForwardSpace<T>& s, int64_t b, int64_t h) {
   const Layout<T>& l = t.l;
   const int64_t group = h / l.group();
   for (int64_t k = 0; k < seen_key_blocks(l); ++k) {
@@ -138,7 +140,7 @@ void forward_head(const ForwardTask<T>& t, const ForwardSpace<T>& s, int64_t b, 
   }
   for (int64_t i = first_seeing_block(l); i < blocks_of(l.queries); ++i) {
     const Block query = block_of(l.queries, i);
-    T* out = t.out + l.out_at(b, h) + query.local * l.out_width();
+    S* out = t.out + l.out_at(b, h) + query.local * l.out_width();
     T* lse = t.lse == nullptr ? nullptr : t.lse + l.lse_at(b, h) + query.local;
     pack_rows(query.rows, l.dim, s.width, t.qkv + l.q_at(b, h) + query.local * l.q_width(),
               l.q_width(), l.scale, s.queries);
@@ -158,10 +160,11 @@ void CpuOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, con
                                const Tensor& out, const Tensor& lse, Stream& stream) {
   check_attention_forward(args, qkv, kv, out, lse);
   detail::with_float(qkv.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    const ForwardTask<T> t{Layout<T>(args, qkv, kv), qkv.data<T>(), kv.data<T>(), out.data<T>(),
-                           detail::optional_data<T>(lse)};
+    const ForwardTask<S, T> t{Layout<T>(args, qkv, kv), qkv.data<S>(), kv.data<S>(), out.data<S>(),
+                              detail::optional_data<T>(lse)};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const int64_t size = tile::padded<T>(ForwardSpace<T>::size(t.l));
       T* memory = scratch->get<T>(size * threads);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "core/device/cpu/cpu_device.h"
+#include "core/kernels/storage.h"
 #include "core/ops/check.h"
 #include "core/ops/cpu/scratch.h"
 
@@ -46,32 +47,41 @@ class CpuOps final : public Ops {
                           Stream& stream) override;
   void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                               int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double scale, Stream& stream) override;
+                              double scale, const Tensor& loss_scale, Stream& stream) override;
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
   void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
   void scale(const Tensor& x, double factor, Stream& stream) override;
   void fill(const Tensor& x, double value, Stream& stream) override;
   void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
+  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                       const ElementMap& elements, Stream& stream) override;
   void adamw(const AdamWArgs& args, Stream& stream) override;
+  void decide_update(const UpdateArgs& args, Stream& stream) override;
   void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
-  void clip_factor(const Tensor& partials, double max_norm, const Tensor& norm, const Tensor& clip,
-                   Stream& stream) override;
+  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                   const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
   Scratch scratch_;
-  Scratch products_;  // of a matmul whose output is also its activation_input
+  Scratch products_;                   // of a matmul, where they do not go straight into its output
+  Scratch converted_a_, converted_b_;  // operands of a matmul of a 16-bit type, in f32
 };
 
 namespace detail {
 
-// Calls f with a value of the element type: float or double.
+// Calls f with a value of the type that stores `dtype`, one of the floating-point types.
 template <typename F>
 void with_float(DType dtype, F&& f) {
-  if (dtype == DType::f32) {
-    f(float{});
-  } else {
-    f(double{});
+  switch (dtype) {
+    case DType::f64:
+      return f(double{});
+    case DType::bf16:
+      return f(Bf16{});
+    case DType::f16:
+      return f(F16{});
+    default:
+      return f(float{});
   }
 }
 

@@ -1,25 +1,19 @@
-// add, scale, fill and copy.
-#include <bit>
-#include <cmath>
+// add, scale, fill and the copies.
 #include <cstring>
 
 #include "core/device/cpu/parallel_for.h"
-#include "core/kernels/team.h"
+#include "core/kernels/random_words.h"
+#include "core/kernels/storage.h"
 #include "core/ops/cpu/cpu_ops.h"
+#include "core/ops/cpu/element_runs.h"
 
 namespace weft {
 namespace {
 
 using kernels::HostTeam;
+using kernels::load;
+using kernels::store;
 constexpr int64_t kGrain = 16384;  // elements; below this a thread costs more than it saves
-
-// Storage types with a conversion to and from the arithmetic type that holds their values exactly.
-struct Bf16 {
-  uint16_t bits;
-};
-struct F16 {
-  uint16_t bits;
-};
 
 // Calls f with a value of the type that stores `dtype`.
 template <typename F>
@@ -44,44 +38,11 @@ void with_storage(DType dtype, F&& f) {
   }
 }
 
-template <typename T>
-WEFT_KERNEL T load(T x) {
-  return x;
-}
-WEFT_KERNEL float load(Bf16 x) { return std::bit_cast<float>(uint32_t{x.bits} << 16); }
-WEFT_KERNEL float load(F16 x) { return static_cast<float>(std::bit_cast<_Float16>(x.bits)); }
-
-template <typename To>
-struct Store {
-  template <typename From>
-  static WEFT_KERNEL To from(From x) {
-    return static_cast<To>(x);
-  }
-};
-// Rounds to nearest, ties to even; NaN stays NaN.
-template <>
-struct Store<Bf16> {
-  template <typename From>
-  static WEFT_KERNEL Bf16 from(From x) {
-    const auto bits = std::bit_cast<uint32_t>(static_cast<float>(x));
-    const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-    const bool nan = (bits & 0x7FFFFFFF) > 0x7F800000;
-    return {static_cast<uint16_t>(nan ? (bits >> 16) | 0x40 : rounded)};
-  }
-};
-template <>
-struct Store<F16> {
-  template <typename From>
-  static WEFT_KERNEL F16 from(From x) {
-    return {std::bit_cast<uint16_t>(static_cast<_Float16>(x))};
-  }
-};
-
 template <typename From, typename To>
 void convert(int threads, int64_t n, const From* from, To* to) {
   parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
     HostTeam().for_each(end - begin, [src = from + begin, dst = to + begin](int64_t i)
-                                         WEFT_LANE { dst[i] = Store<To>::from(load(src[i])); });
+                                         WEFT_LANE { dst[i] = store<To>(load(src[i])); });
   });
 }
 
@@ -90,13 +51,14 @@ void convert(int threads, int64_t n, const From* from, To* to) {
 void CpuOps::add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) {
   check_add(a, b, y);
   detail::with_float(a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), n = a.elements(), p = a.data<T>(), q = b.data<T>(),
-             to = y.data<T>()] {
+    cpu.run([threads = cpu.threads(), n = a.elements(), p = a.data<S>(), q = b.data<S>(),
+             to = y.data<S>()] {
       parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
-        HostTeam().for_each(
-            end - begin, [=](int64_t i) WEFT_LANE { to[begin + i] = p[begin + i] + q[begin + i]; });
+        HostTeam().for_each(end - begin, [=](int64_t i) WEFT_LANE {
+          to[begin + i] = store<S>(load(p[begin + i]) + load(q[begin + i]));
+        });
       });
     });
   });
@@ -105,14 +67,16 @@ void CpuOps::add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stre
 void CpuOps::scale(const Tensor& x, double factor, Stream& stream) {
   check_float(x);
   detail::with_float(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run(
-        [threads = cpu.threads(), n = x.elements(), to = x.data<T>(), by = static_cast<T>(factor)] {
-          parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
-            HostTeam().for_each(end - begin, [=](int64_t i) WEFT_LANE { to[begin + i] *= by; });
-          });
+    cpu.run([threads = cpu.threads(), n = x.elements(), to = x.data<S>(),
+             by = static_cast<kernels::Arithmetic<S>>(factor)] {
+      parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
+        HostTeam().for_each(end - begin, [=](int64_t i) WEFT_LANE {
+          to[begin + i] = store<S>(load(to[begin + i]) * by);
         });
+      });
+    });
   });
 }
 
@@ -121,7 +85,7 @@ void CpuOps::fill(const Tensor& x, double value, Stream& stream) {
   with_storage(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     cpu.run([threads = cpu.threads(), n = x.elements(), to = static_cast<T*>(x.raw()),
-             stored = Store<T>::from(value)] {
+             stored = store<T>(value)] {
       parallel_for(threads, n, kGrain,
                    [=](int64_t begin, int64_t end) { std::fill(to + begin, to + end, stored); });
     });
@@ -147,6 +111,24 @@ void CpuOps::copy(const Tensor& from, const Tensor& to, Stream& stream) {
       cpu.run([threads = cpu.threads(), n = from.elements(),
                src = static_cast<const From*>(from.raw()),
                dst = static_cast<To*>(to.raw())] { convert(threads, n, src, dst); });
+    });
+  });
+}
+
+void CpuOps::copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                             const ElementMap& elements, Stream& stream) {
+  check_copy_stochastic(from, to, elements);
+  CpuStream& cpu = cpu_stream(stream);
+  cpu.run([threads = cpu.threads(), n = from.elements(), src = from.data<float>(),
+           dst = to.data<Bf16>(), key, elements] {
+    parallel_for(threads, n, kGrain, [=](int64_t begin, int64_t end) {
+      uint32_t buffer[kernels::kWords];
+      detail::for_each_run(elements, begin, end, [&](int64_t at, uint64_t first, int64_t count) {
+        const uint32_t* words = kernels::random_words(HostTeam(), key, first, count, buffer);
+        HostTeam().for_each(count, [=](int64_t i) WEFT_LANE {
+          dst[at + i] = kernels::store_stochastic(src[at + i], words[i]);
+        });
+      });
     });
   });
 }

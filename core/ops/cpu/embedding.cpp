@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/device/cpu/parallel_for.h"
+#include "core/kernels/storage.h"
 #include "core/kernels/team.h"
 #include "core/ops/cpu/cpu_ops.h"
 
@@ -11,7 +12,6 @@ namespace {
 using kernels::HostTeam;
 
 // One lookup: `tokens` of [batch, length] in a table of `rows` rows that begins at id `first`.
-template <typename T>
 struct Lookup {
   int64_t count, length, columns, rows, first;
   TokenShare places;
@@ -35,9 +35,24 @@ struct Lookup {
   int64_t place(int64_t i) const { return places.at(i % length); }
 };
 
-template <typename T>
-void add_row(int64_t n, const T* from, T* to) {
-  HostTeam().for_each(n, [=](int64_t c) { to[c] += from[c]; });
+// to = table row + positions row; either may be null, which is zero.
+template <typename S>
+void sum_rows(int64_t n, const S* row, const S* position, S* to) {
+  using T = kernels::Arithmetic<S>;
+  if (row != nullptr && position != nullptr) {
+    HostTeam().for_each(n, [=](int64_t c) WEFT_LANE {
+      to[c] = kernels::store<S>(kernels::load(row[c]) + kernels::load(position[c]));
+    });
+  } else if (row != nullptr || position != nullptr) {
+    std::copy_n(row != nullptr ? row : position, n, to);
+  } else {
+    std::fill_n(to, n, kernels::store<S>(T(0)));
+  }
+}
+
+template <typename S, typename T>
+void add_row(int64_t n, const S* from, T* to) {
+  HostTeam().for_each(n, [=](int64_t c) WEFT_LANE { to[c] += kernels::load(from[c]); });
 }
 
 }  // namespace
@@ -45,23 +60,19 @@ void add_row(int64_t n, const T* from, T* to) {
 void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
                                const Tensor& positions, const TokenShare& places, const Tensor& y,
                                Stream& stream) {
-  check_embedding(tokens, table, positions, places, y);
-  detail::with_float(table.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+  check_embedding_forward(tokens, table, positions, places, y);
+  detail::with_float(y.dtype(), [&](auto zero) {
+    using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, table, vocab_begin, places),
-             from = table.data<T>(), vectors = detail::optional_data<T>(positions),
-             to = y.data<T>()] {
+    cpu.run([threads = cpu.threads(), at = Lookup(tokens, table, vocab_begin, places),
+             from = table.data<S>(), vectors = detail::optional_data<S>(positions),
+             to = y.data<S>()] {
       parallel_for(threads, at.count, 16, [=](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          T* out = to + i * at.columns;
           const int64_t r = at.row(i);
-          if (r >= 0) {
-            std::copy_n(from + r * at.columns, at.columns, out);
-          } else {
-            std::fill_n(out, at.columns, T(0));
-          }
-          if (vectors != nullptr) add_row(at.columns, vectors + at.place(i) * at.columns, out);
+          sum_rows(at.columns, r < 0 ? nullptr : from + r * at.columns,
+                   vectors == nullptr ? nullptr : vectors + at.place(i) * at.columns,
+                   to + i * at.columns);
         }
       });
     });
@@ -73,17 +84,18 @@ void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_
 void CpuOps::embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
                                 const Tensor& dtable, const Tensor& dpositions,
                                 const TokenShare& places, Stream& stream) {
-  check_embedding(tokens, dtable, dpositions, places, dy);
-  detail::with_float(dtable.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+  check_embedding_backward(tokens, dtable, dpositions, places, dy);
+  detail::with_float(dy.dtype(), [&](auto zero) {
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), at = Lookup<T>(tokens, dtable, vocab_begin, places),
-             from = dy.data<T>(), vectors = detail::optional_data<T>(dpositions),
+    cpu.run([threads = cpu.threads(), at = Lookup(tokens, dtable, vocab_begin, places),
+             from = dy.data<S>(), vectors = detail::optional_data<T>(dpositions),
              to = dtable.data<T>()] {
       constexpr int64_t kCacheLine = 64 / sizeof(T);
       parallel_for(threads, at.columns, kCacheLine, [=](int64_t begin, int64_t end) {
         for (int64_t i = 0; i < at.count; ++i) {
-          const T* row = from + i * at.columns + begin;
+          const S* row = from + i * at.columns + begin;
           const int64_t r = at.row(i);
           if (r >= 0) add_row(end - begin, row, to + r * at.columns + begin);
           if (vectors != nullptr) {

@@ -1,8 +1,10 @@
-// The norm of the gradients: sums of squares by block, and the clip factor made from them.
+// The norm of the gradients: sums of squares by block, and what follows from it: the clip factor,
+// and whether there is an update.
 #include <algorithm>
 #include <cmath>
 
 #include "core/device/cpu/parallel_for.h"
+#include "core/kernels/storage.h"
 #include "core/kernels/team.h"
 #include "core/ops/cpu/cpu_ops.h"
 
@@ -11,17 +13,17 @@ namespace weft {
 void CpuOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) {
   check_sum_squares(x, partials);
   detail::with_float(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), n = x.elements(), from = x.data<T>(),
+    cpu.run([threads = cpu.threads(), n = x.elements(), from = x.data<S>(),
              to = partials.data<double>()] {
       const int64_t blocks = (n + kNormBlock - 1) / kNormBlock;
       parallel_for(threads, blocks, 4, [=](int64_t begin, int64_t end) {
         for (int64_t b = begin; b < end; ++b) {
-          const T* block = from + b * kNormBlock;
+          const S* block = from + b * kNormBlock;
           const int64_t count = std::min(kNormBlock, n - b * kNormBlock);
           to[b] = kernels::HostTeam().sum<double>(count, [=](int64_t i) WEFT_LANE {
-            const auto value = static_cast<double>(block[i]);
+            const auto value = static_cast<double>(kernels::load(block[i]));
             return value * value;
           });
         }
@@ -30,16 +32,40 @@ void CpuOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream
   });
 }
 
-void CpuOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& norm,
-                         const Tensor& clip, Stream& stream) {
-  check_clip_factor(partials, norm, clip);
+void CpuOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                         const Tensor& norm, const Tensor& clip, Stream& stream) {
+  check_clip_factor(partials, loss_scale, norm, clip);
   cpu_stream(stream).run([n = partials.elements(), from = partials.data<double>(), max_norm,
+                          scale = detail::optional_data<float>(loss_scale),
                           total = norm.data<double>(), factor = clip.data<float>()] {
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) sum += from[i];
-    *total = std::sqrt(sum);
+    const double scaled = scale == nullptr ? 1.0 : static_cast<double>(*scale);
+    *total = std::sqrt(sum) / scaled;
     const double limit = max_norm / (*total + 1e-6);
-    *factor = max_norm == 0 || limit >= 1 ? 1.0f : static_cast<float>(limit);
+    const double kept = max_norm == 0 || limit >= 1 ? 1.0 : limit;
+    *factor = static_cast<float>(kept / scaled);
+  });
+}
+
+void CpuOps::decide_update(const UpdateArgs& args, Stream& stream) {
+  check_decide_update(args);
+  cpu_stream(stream).run([norm = args.norm.data<double>(), counters = args.counters.data<int64_t>(),
+                          scale = detail::optional_data<float>(args.loss_scale),
+                          interval = args.growth_interval, growth = args.growth,
+                          backoff = args.backoff, low = args.min_scale, high = args.max_scale] {
+    const bool finite = std::isfinite(*norm);
+    ++counters[finite ? UpdateArgs::made : UpdateArgs::skipped];
+    counters[UpdateArgs::update] = finite ? counters[UpdateArgs::made] : 0;
+    if (scale == nullptr) return;
+    const auto now = static_cast<double>(*scale);
+    if (!finite) {
+      counters[UpdateArgs::good] = 0;
+      *scale = static_cast<float>(std::max(now * backoff, low));
+    } else if (++counters[UpdateArgs::good] >= interval) {
+      counters[UpdateArgs::good] = 0;
+      *scale = static_cast<float>(std::min(now * growth, high));
+    }
   });
 }
 

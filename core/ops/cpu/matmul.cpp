@@ -1,7 +1,10 @@
 // Matrix products: the BLAS of oneDNN in f32, our own in f64, and the epilogue in one pass over the
-// result.
+// result. Products of 16-bit types are products of f32 copies of their operands, which hold the
+// same values: every sum is formed in f32, and what is stored is rounded in the epilogue's pass.
 #include <dnnl.h>
 #include <omp.h>
+
+#include <type_traits>
 
 #include "core/device/cpu/parallel_for.h"
 #include "core/kernels/activation.h"
@@ -13,16 +16,16 @@ namespace {
 
 using kernels::HostTeam;
 
-// A matmul as plain pointers; bias, pre and input may be null.
-template <typename T>
+// A matmul as plain pointers, c being of S; bias, pre and input may be null.
+template <typename S>
 struct MatmulTask {
   int64_t m, n, k;
-  const T *a, *b;
-  T* c;
+  const S *a, *b;
+  S* c;
   bool transpose_a, transpose_b, accumulate;
-  const T* bias;
-  T* pre;
-  const T* input;
+  const S* bias;
+  S* pre;
+  const S* input;
   Activation activation, gradient;
 
   bool epilogue() const {
@@ -31,23 +34,24 @@ struct MatmulTask {
   }
 };
 
-template <typename T>
-MatmulTask<T> describe(const MatmulArgs& args) {
-  MatmulTask<T> t{};
+// A c of another type than S is left out.
+template <typename S>
+MatmulTask<S> describe(const MatmulArgs& args) {
+  MatmulTask<S> t{};
   t.m = args.c.shape().rows();
   t.n = args.c.shape().back();
   t.k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
-  t.a = args.a.data<T>();
-  t.b = args.b.data<T>();
-  t.c = args.c.data<T>();
+  t.a = args.a.data<S>();
+  t.b = args.b.data<S>();
+  if (args.c.dtype() == args.a.dtype()) t.c = args.c.data<S>();
   t.transpose_a = args.transpose_a;
   t.transpose_b = args.transpose_b;
   t.accumulate = args.accumulate;
-  t.bias = detail::optional_data<T>(args.bias);
-  t.pre = detail::optional_data<T>(args.pre_activation);
+  t.bias = detail::optional_data<S>(args.bias);
+  t.pre = detail::optional_data<S>(args.pre_activation);
   t.activation = args.activation;
   t.gradient = args.activation_gradient;
-  if (t.gradient != Activation::none) t.input = args.activation_input.data<T>();
+  if (t.gradient != Activation::none) t.input = args.activation_input.data<S>();
   return t;
 }
 
@@ -94,10 +98,26 @@ void with_activation(Activation activation, F&& f) {
   }
 }
 
+// The end of the epilogue, for elements [at, at + n) of c: v is what they are, or are to grow by.
+template <typename S, typename T>
+void store_products(const MatmulTask<S>& t, int64_t n, const T* v, int64_t at) {
+  S* c = t.c + at;
+  if (t.gradient != Activation::none) {
+    with_activation<T>(t.gradient, [&](auto act) {
+      kernels::activation_gradient_row<decltype(act)>(HostTeam(), n, v, t.input + at, c);
+    });
+  } else if (t.accumulate) {
+    HostTeam().for_each(
+        n, [=](int64_t i) WEFT_LANE { c[i] = kernels::store<S>(kernels::load(c[i]) + v[i]); });
+  } else if (static_cast<const void*>(v) != static_cast<const void*>(c)) {
+    HostTeam().for_each(n, [=](int64_t i) WEFT_LANE { c[i] = kernels::store<S>(v[i]); });
+  }
+}
+
 // Finishes `rows` rows of c from row `begin` on, whose products are in v (c's own rows, or other
 // memory). Columns go in pieces that stay in the first-level cache through the passes of one row.
-template <typename T>
-void finish_rows(const MatmulTask<T>& t, T* v, int64_t begin, int64_t rows) {
+template <typename S, typename T>
+void finish_rows(const MatmulTask<S>& t, T* v, int64_t begin, int64_t rows) {
   constexpr int64_t kPiece = 1024;
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < t.n; j += kPiece) {
@@ -109,28 +129,31 @@ void finish_rows(const MatmulTask<T>& t, T* v, int64_t begin, int64_t rows) {
                                              t.bias == nullptr ? nullptr : t.bias + j,
                                              t.pre == nullptr ? nullptr : t.pre + at, piece);
       });
-      if (t.gradient == Activation::none) continue;
-      with_activation<T>(t.gradient, [&](auto act) {
-        kernels::activation_gradient_row<decltype(act)>(HostTeam(), count, piece, t.input + at,
-                                                        t.c + at);
-      });
+      store_products(t, count, piece, at);
     }
   }
 }
 
-// The product, then one pass over c. The product is not cut into blocks of rows that would still be
-// in cache for the pass: each call of the BLAS packs all of b again, which costs more than reading
-// c once more. Only where c is also the activation's input do products go aside, block by block.
-template <typename T>
-void run_with_epilogue(const MatmulTask<T>& t, int threads, Scratch& scratch, Scratch& products) {
+// The working memory of products.
+struct Space {
+  Scratch &blas, &products, &a, &b;
+};
+
+// The products of `p`, then one pass over the c of `t`, which is the same task but for its types.
+// The product is not cut into blocks of rows that would still be in cache for the pass: each call
+// of the BLAS packs all of b again, which costs more than reading c once more. Only where c is also
+// the activation's input, or of another type, do products go aside, block by block.
+template <typename S, typename T>
+void run_with_epilogue(const MatmulTask<T>& p, const MatmulTask<S>& t, int threads,
+                       const Space& space) {
   constexpr int64_t kAsideRows = 1024;
-  const bool aside = t.input == t.c;
+  const bool aside = p.c == nullptr || t.input == t.c;
   const int64_t block = aside ? std::min(t.m, kAsideRows) : t.m;
-  T* v = aside ? products.get<T>(block * t.n) : nullptr;
+  T* v = aside ? space.products.get<T>(block * t.n) : nullptr;
   for (int64_t begin = 0; begin < t.m; begin += block) {
     const int64_t rows = std::min(block, t.m - begin);
-    if (!aside) v = t.c + begin * t.n;
-    product(t, begin, rows, v, threads, scratch);
+    if (!aside) v = p.c + begin * t.n;
+    product(p, begin, rows, v, threads, space.blas);
     const int64_t grain = std::max<int64_t>(1, 8192 / t.n);
     parallel_for(threads, rows, grain, [&](int64_t first, int64_t last) {
       finish_rows(t, v + first * t.n, begin + first, last - first);
@@ -138,21 +161,62 @@ void run_with_epilogue(const MatmulTask<T>& t, int threads, Scratch& scratch, Sc
   }
 }
 
+// c of T.
+template <typename T>
+void run(const MatmulTask<T>& t, int threads, const Space& space) {
+  if (t.epilogue()) {
+    run_with_epilogue(t, t, threads, space);
+  } else {
+    product(t, 0, t.m, t.c, threads, space.blas);
+  }
+}
+
+template <typename S>
+const float* in_f32(const S* from, int64_t n, int threads, Scratch& scratch) {
+  float* to = scratch.get<float>(n);
+  parallel_for(threads, n, 16384, [=](int64_t begin, int64_t end) {
+    HostTeam().for_each(end - begin, [src = from + begin, dst = to + begin](int64_t i)
+                                         WEFT_LANE { dst[i] = kernels::load(src[i]); });
+  });
+  return to;
+}
+
+// A task of a 16-bit type, with c of it or, where `sums` is given, of f32.
+template <typename S>
+void run_converted(const MatmulTask<S>& t, float* sums, int threads, const Space& space) {
+  MatmulTask<float> p{};
+  p.m = t.m;
+  p.n = t.n;
+  p.k = t.k;
+  p.transpose_a = t.transpose_a;
+  p.transpose_b = t.transpose_b;
+  p.a = in_f32(t.a, t.m * t.k, threads, space.a);
+  p.b = in_f32(t.b, t.k * t.n, threads, space.b);
+  if (sums == nullptr) {
+    run_with_epilogue(p, t, threads, space);
+    return;
+  }
+  p.accumulate = t.accumulate;
+  product(p, 0, p.m, sums, threads, space.blas);
+}
+
 }  // namespace
 
 void CpuOps::matmul(const MatmulArgs& args, Stream& stream) {
   check_matmul(args);
   detail::with_float(args.a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), scratch = &scratch_, products = &products_,
-             t = describe<T>(args)] {
-      if (t.epilogue()) {
-        run_with_epilogue(t, threads, *scratch, *products);
-      } else {
-        product(t, 0, t.m, t.c, threads, *scratch);
-      }
-    });
+    const Space space{scratch_, products_, converted_a_, converted_b_};
+    const MatmulTask<S> t = describe<S>(args);
+    if constexpr (std::is_same_v<S, kernels::Arithmetic<S>>) {
+      cpu.run([threads = cpu.threads(), space, t] { run(t, threads, space); });
+    } else {
+      const bool direct = args.c.dtype() == DType::f32;
+      cpu.run([threads = cpu.threads(), space, t, sums = direct ? args.c.data<float>() : nullptr] {
+        run_converted(t, sums, threads, space);
+      });
+    }
   });
 }
 

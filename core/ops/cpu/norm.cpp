@@ -17,12 +17,13 @@ int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, kGrainElements 
 void CpuOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
   check_norm_forward(args);
   detail::with_float(args.x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
     cpu.run([threads = cpu.threads(), rows = args.x.shape().rows(), n = args.x.shape().back(),
-             x = args.x.data<T>(), residual = detail::optional_data<T>(args.residual),
-             sum = detail::optional_data<T>(args.sum), weight = args.weight.data<T>(),
-             bias = detail::optional_data<T>(args.bias), y = args.y.data<T>(),
+             x = args.x.data<S>(), residual = detail::optional_data<S>(args.residual),
+             sum = detail::optional_data<S>(args.sum), weight = args.weight.data<S>(),
+             bias = detail::optional_data<S>(args.bias), y = args.y.data<S>(),
              mean = args.mean.data<T>(), rstd = args.rstd.data<T>(),
              eps = static_cast<T>(args.eps)] {
       parallel_for(threads, rows, row_grain(n), [=](int64_t begin, int64_t end) {
@@ -41,12 +42,13 @@ void CpuOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
 void CpuOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
   check_norm_backward(args);
   detail::with_float(args.x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
+    using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
     cpu.run([threads = cpu.threads(), scratch = &scratch_, rows = args.x.shape().rows(),
-             n = args.x.shape().back(), dy = args.dy.data<T>(), x = args.x.data<T>(),
-             weight = args.weight.data<T>(), mean = args.mean.data<T>(), rstd = args.rstd.data<T>(),
-             dx = args.dx.data<T>(), dweight = args.dweight.data<T>(),
+             n = args.x.shape().back(), dy = args.dy.data<S>(), x = args.x.data<S>(),
+             weight = args.weight.data<S>(), mean = args.mean.data<T>(), rstd = args.rstd.data<T>(),
+             dx = args.dx.data<S>(), dweight = args.dweight.data<T>(),
              dbias = detail::optional_data<T>(args.dbias)] {
       const int64_t width = dbias == nullptr ? n : 2 * n;
       const auto add = [=](int64_t begin, int64_t end, T* partial) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
+
+#include "core/kernels/storage.h"
 
 namespace weft::cases {
 
@@ -19,23 +22,44 @@ void Run::add(const std::string& name, const Shape& shape, DType dtype) {
   tensors_[name] = Tensor(buffers_.back()->data(), shape, dtype);
 }
 
-void Run::set(const std::string& name, const std::vector<double>& values) {
-  const Tensor& t = tensors_.at(name);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (t.dtype() == DType::f32) t.data<float>()[i] = static_cast<float>(values[i]);
-    if (t.dtype() == DType::f64) t.data<double>()[i] = values[i];
-    if (t.dtype() == DType::i32) t.data<int32_t>()[i] = static_cast<int32_t>(values[i]);
+namespace {
+
+// Calls f with the elements of `t`.
+template <typename F>
+void with_elements(const Tensor& t, const F& f) {
+  switch (t.dtype()) {
+    case DType::f64:
+      return f(t.data<double>());
+    case DType::bf16:
+      return f(t.data<Bf16>());
+    case DType::f16:
+      return f(t.data<F16>());
+    case DType::i32:
+      return f(t.data<int32_t>());
+    case DType::i64:
+      return f(t.data<int64_t>());
+    default:
+      return f(t.data<float>());
   }
+}
+
+}  // namespace
+
+void Run::set(const std::string& name, const std::vector<double>& values) {
+  with_elements(tensors_.at(name), [&](auto* to) {
+    using S = std::remove_pointer_t<decltype(to)>;
+    for (size_t i = 0; i < values.size(); ++i) to[i] = kernels::store<S>(values[i]);
+  });
 }
 
 std::vector<double> Run::get(const std::string& name) const {
   const Tensor& t = tensors_.at(name);
   std::vector<double> values(static_cast<size_t>(t.elements()));
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (t.dtype() == DType::f32) values[i] = t.data<float>()[i];
-    if (t.dtype() == DType::f64) values[i] = t.data<double>()[i];
-    if (t.dtype() == DType::i32) values[i] = t.data<int32_t>()[i];
-  }
+  with_elements(t, [&](const auto* from) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<double>(kernels::load(from[i]));
+    }
+  });
   return values;
 }
 
@@ -50,10 +74,11 @@ Values make_inputs(const OpCase& c, uint64_t seed) {
     std::vector<double> v(static_cast<size_t>(s.shape.elements()));
     if (s.role != Role::output) {
       const RandomKey key{.seed = seed, .stream = stream_of(s.name), .step = 0};
-      const bool integer = s.fixed_type && s.dtype == DType::i32;
+      const bool integer = s.fixed_type && (s.dtype == DType::i32 || s.dtype == DType::i64);
+      const DType held = s.fixed_type && !integer ? s.dtype : DType::f32;
       for (size_t i = 0; i < v.size(); ++i) {
         const double x = s.low + (s.high - s.low) * uniform(random_word(key, i));
-        v[i] = integer ? std::floor(x) : static_cast<double>(static_cast<float>(x));
+        v[i] = integer ? std::floor(x) : stored(static_cast<float>(x), held);
       }
     }
     values[s.name] = std::move(v);
@@ -65,15 +90,26 @@ Run make_run(const OpCase& c, Ops& ops, Device& device, Stream& stream, DType dt
              const Values& values, bool gradients) {
   Run run(ops, device, stream, dtype);
   for (const Slot& s : c.slots) {
-    const DType type = s.fixed_type ? s.dtype : dtype;
-    run.add(s.name, s.shape, type);
-    if (gradients) run.add("d_" + s.name, s.shape, type);
+    run.add(s.name, s.shape, s.type_in(dtype));
+    if (gradients) run.add("d_" + s.name, s.shape, s.gradient_type_in(dtype));
   }
   for (const auto& [name, v] : values) run.set(name, v);
   return run;
 }
 
-double rounding_unit(DType dtype) { return dtype == DType::f32 ? 0x1p-23 : 0x1p-52; }
+double rounding_unit(DType dtype) { return dtype == DType::f64 ? 0x1p-52 : 0x1p-23; }
+
+double storage_unit(DType dtype) {
+  if (dtype == DType::bf16) return 0x1p-8;
+  return dtype == DType::f16 ? 0x1p-11 : 0;
+}
+
+double stored(double value, DType dtype) {
+  const auto f32 = static_cast<float>(value);
+  if (dtype == DType::bf16) return kernels::load(kernels::store<Bf16>(f32));
+  if (dtype == DType::f16) return kernels::load(kernels::store<F16>(f32));
+  return dtype == DType::f32 ? f32 : value;
+}
 
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;

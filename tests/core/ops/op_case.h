@@ -1,6 +1,7 @@
-// The one table of operation cases: what to run, on which shapes, and how exact it must be. Three
-// readers: forward_test compares with a naive reference in double, gradient_test compares backward
-// with central differences, bench_ops times the rows.
+// The one table of operation cases: what to run, on which shapes, and how exact it must be. Four
+// readers: forward_test compares with a naive reference in double, storage_types_test the 16-bit
+// types with f64, gradient_test compares backward with central differences, bench_ops times the
+// rows.
 //
 // A case names its tensors ("slots"). The gradient of slot x is called d_x; before backward the
 // gradients of outputs hold random weights w, so that what is differentiated is the sum of w * out.
@@ -28,11 +29,20 @@ struct Slot {
   double low = -1, high = 1;
   bool differentiable = true;
   // The error allowed in an output (or, for inputs, in their gradient), in units of the rounding
-  // unit of the type (2^-23 or 2^-52), plus the same relative to the value. Each builder says where
-  // its number comes from.
+  // unit of the arithmetic (2^-23 or 2^-52), plus the same relative to the value. Each builder says
+  // where its number comes from.
   double tolerance = 4;
   bool fixed_type = false;  // otherwise the type is the one the case is run in
   DType dtype = DType::f32;
+  bool sums = false;    // of the accumulator's type instead, and so its gradient
+  bool weight = false;  // the gradient is of the accumulator's type
+  // In 16-bit types: roundings to storage that an output (or the gradient of an input) has seen,
+  // each of a value up to 1 + its own size, or as many times larger as this is.
+  double roundings = 1;
+  double gradient_roundings = 1;
+
+  DType type_in(DType run) const { return fixed_type ? dtype : sums ? accumulator(run) : run; }
+  DType gradient_type_in(DType run) const { return weight ? accumulator(run) : type_in(run); }
 };
 
 using Values = std::map<std::string, std::vector<double>>;
@@ -90,6 +100,10 @@ Values make_inputs(const OpCase& c, uint64_t seed);
 Run make_run(const OpCase& c, Ops& ops, Device& device, Stream& stream, DType dtype,
              const Values& values, bool gradients);
 double rounding_unit(DType dtype);
+// What rounding to nearest changes a number of a 16-bit type by, relative to it; 0 for others.
+double storage_unit(DType dtype);
+// `value` as the type holds it.
+double stored(double value, DType dtype);
 
 std::vector<OpCase> matmul_cases();
 std::vector<OpCase> norm_cases();

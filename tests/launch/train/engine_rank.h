@@ -119,8 +119,9 @@ class EngineRank {
   }
   // Weights and optimizer state from a checkpoint.
   void load(const std::string& path) {
-    load_parameters(CheckpointReader::open(path), engine_.parameters(), &engine_.optimizer(),
-                    *device_, *compute_);
+    const CheckpointReader reader = CheckpointReader::open(path);
+    load_parameters(reader, engine_.parameters(), &engine_.optimizer(), *device_, *compute_);
+    engine_.restore({.made = reader.step()});
   }
   double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
   // Of the first batch; leaves the engine as it was, the gradients apart.

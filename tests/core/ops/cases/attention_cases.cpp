@@ -132,25 +132,34 @@ double pairs_of(const Heads& a) {
 // exponential turns into the same relative error of a probability. Outputs average values up to 1
 // with those weights; gradients meet them in a few more products, and those of keys and values sum
 // over the later queries, whose terms shrink with their number: sqrt(length) units more.
-// Every block of keys rounds the running out and lse once more: one unit each.
+// Every block of keys rounds the running out and lse once more: one unit each, also of 16-bit
+// types. So it does with the gradient of the queries, which is below 2 sqrt(dim) / (1 - p): a
+// probability's gradient is a product of `dim` numbers up to 1, and meets keys up to 1 over
+// sqrt(dim).
 OpCase make(const Heads& a, bool perf = false) {
   OpCase c;
   c.name = name_of(a);
   const double units =
       16 + 2 * std::sqrt(static_cast<double>(a.dim)) + static_cast<double>(a.visitors.size());
   const double gradient_units = 4 * (units + std::sqrt(static_cast<double>(a.length)));
+  const auto merges = static_cast<double>(a.visitors.size());
   c.slots = {{.name = "qkv",
               .shape = {a.batch, a.queries.count, a.own_width()},
-              .tolerance = gradient_units},
+              .tolerance = gradient_units,
+              .gradient_roundings =
+                  1 + merges * 2 * std::sqrt(static_cast<double>(a.dim)) / (1 - a.dropout)},
              {.name = "out",
               .shape = {a.batch, a.queries.count, a.heads * a.dim},
               .role = Role::output,
-              .tolerance = units},
+              .tolerance = units,
+              .roundings = (1 + merges) / (1 - a.dropout)},
              {.name = "lse",
               .shape = {a.batch, a.heads, a.queries.count},
               .role = Role::output,
               .differentiable = false,
-              .tolerance = units}};
+              .tolerance = units,
+              .sums = true,
+              .roundings = 0}};
   c.overwritten = {"d_qkv"};
   for (size_t i = 0; i < a.visitors.size(); ++i) {
     c.slots.push_back({.name = visitor(i),

@@ -34,7 +34,7 @@ void backward(const Loss& l, Run& r) {
   const double weight = r("d_loss").data<double>()[0];
   r.ops.copy(r("logits"), r("d_logits"), r.stream);
   r.ops.cross_entropy_backward(r("d_logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
-                               r("row_sum"), weight, r.stream);
+                               r("row_sum"), weight, {}, r.stream);
 }
 
 // A row's sum adds up to `valid` terms of at most 1, lane by lane: a relative error of a few units
@@ -46,8 +46,13 @@ OpCase make(const Loss& l, bool perf = false) {
                        l.vocab_begin > 0 ? fmt::format("/from{}", l.vocab_begin) : "",
                        l.ignored > 0 ? "/ignored" : "");
   const double units = 8 + std::sqrt(static_cast<double>(l.valid) / 4);
-  const Slot row{
-      .name = "", .shape = {l.rows}, .role = Role::output, .differentiable = false, .tolerance = 0};
+  const Slot row{.name = "",
+                 .shape = {l.rows},
+                 .role = Role::output,
+                 .differentiable = false,
+                 .tolerance = 0,
+                 .sums = true,
+                 .roundings = 0};
   Slot top = row, sum = row, hit = row;
   top.name = "row_max";
   sum.name = "row_sum";
@@ -70,7 +75,8 @@ OpCase make(const Loss& l, bool perf = false) {
        .role = Role::updated,
        .tolerance = units * static_cast<double>(l.rows),
        .fixed_type = true,
-       .dtype = DType::f64}};
+       .dtype = DType::f64,
+       .roundings = 0}};
   c.forward = [l](Run& r) {
     r.ops.softmax_stats(r("logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
                         r("row_sum"), r("target_logit"), r.stream);
@@ -91,15 +97,23 @@ OpCase make(const Loss& l, bool perf = false) {
 OpCase make_rescale(int64_t rows) {
   OpCase c;
   c.name = fmt::format("rescale_sums/{}", rows);
-  c.slots = {{.name = "sum",
-              .shape = {rows},
-              .role = Role::updated,
-              .low = 1,
-              .high = 9,
-              .differentiable = false,
-              .tolerance = 8},
-             {.name = "from", .shape = {rows}, .low = -4, .high = 0, .differentiable = false},
-             {.name = "to", .shape = {rows}, .low = 0, .high = 3, .differentiable = false}};
+  c.slots = {
+      {.name = "sum",
+       .shape = {rows},
+       .role = Role::updated,
+       .low = 1,
+       .high = 9,
+       .differentiable = false,
+       .tolerance = 8,
+       .sums = true,
+       .roundings = 0},
+      {.name = "from",
+       .shape = {rows},
+       .low = -4,
+       .high = 0,
+       .differentiable = false,
+       .sums = true},
+      {.name = "to", .shape = {rows}, .low = 0, .high = 3, .differentiable = false, .sums = true}};
   c.forward = [](Run& r) { r.ops.rescale_sums(r("sum"), r("from"), r("to"), r.stream); };
   c.reference = [](Values& v) {
     for (size_t i = 0; i < v["sum"].size(); ++i) v["sum"][i] *= std::exp(v["from"][i] - v["to"][i]);

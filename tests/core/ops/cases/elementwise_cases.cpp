@@ -76,7 +76,7 @@ OpCase scale_case(int64_t n, bool perf = false) {
 OpCase fill_case(int64_t n, bool perf = false) {
   OpCase c;
   c.name = fmt::format("fill/{}", n);
-  c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 0}};
+  c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 0, .roundings = 0}};
   c.forward = [](Run& r) { r.ops.fill(r("x"), 0.75, r.stream); };
   c.reference = [](Values& v) {
     for (double& x : v["x"]) x = 0.75;
@@ -90,7 +90,7 @@ OpCase copy_case(int64_t n, bool perf = false) {
   OpCase c;
   c.name = fmt::format("copy/{}", n);
   c.slots = {{.name = "from", .shape = {n}},
-             {.name = "to", .shape = {n}, .role = Role::output, .tolerance = 0}};
+             {.name = "to", .shape = {n}, .role = Role::output, .tolerance = 0, .roundings = 0}};
   c.forward = [](Run& r) { r.ops.copy(r("from"), r("to"), r.stream); };
   c.reference = [](Values& v) { v["to"] = v["from"]; };
   c.cost.bytes = 8.0 * static_cast<double>(n);
@@ -103,8 +103,16 @@ OpCase last_columns_case(int64_t rows, int64_t wide, int64_t narrow, bool perf =
   OpCase c;
   c.name = fmt::format("copy_last_columns/{}x{}of{}", rows, narrow, wide);
   c.slots = {{.name = "from", .shape = {rows, wide}},
-             {.name = "packed", .shape = {rows, narrow}, .role = Role::output, .tolerance = 0},
-             {.name = "beside", .shape = {rows, wide}, .role = Role::updated, .tolerance = 0}};
+             {.name = "packed",
+              .shape = {rows, narrow},
+              .role = Role::output,
+              .tolerance = 0,
+              .roundings = 0},
+             {.name = "beside",
+              .shape = {rows, wide},
+              .role = Role::updated,
+              .tolerance = 0,
+              .roundings = 0}};
   c.forward = [](Run& r) {
     r.ops.copy_last_columns(r("from"), r("packed"), r.stream);
     r.ops.copy_last_columns(r("packed"), r("beside"), r.stream);
@@ -134,7 +142,8 @@ OpCase sum_squares_case(int64_t n, bool perf = false) {
               .role = Role::output,
               .tolerance = 2 * std::sqrt(static_cast<double>(Ops::kNormBlock)),
               .fixed_type = true,
-              .dtype = DType::f64}};
+              .dtype = DType::f64,
+              .roundings = 0}};
   c.forward = [](Run& r) { r.ops.sum_squares(r("x"), r("partials"), r.stream); };
   c.reference = [](Values& v) {
     for (size_t i = 0; i < v["x"].size(); ++i) {

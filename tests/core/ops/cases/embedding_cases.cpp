@@ -51,12 +51,18 @@ OpCase make(const Lookup& e, bool perf = false) {
        .differentiable = false,
        .fixed_type = true,
        .dtype = DType::i32},
-      {.name = "table", .shape = {e.rows, e.columns}, .tolerance = 32},
+      {.name = "table",
+       .shape = {e.rows, e.columns},
+       .tolerance = 32,
+       .weight = true,
+       .gradient_roundings = 0},
       {.name = "y", .shape = {e.batch, e.length, e.columns}, .role = Role::output, .tolerance = 1}};
   if (e.positions) {
     c.slots.push_back({.name = "positions",
                        .shape = {e.position_begin + e.length + e.gap + 1, e.columns},
-                       .tolerance = 2.0 * static_cast<double>(e.batch) + 4});
+                       .tolerance = 2.0 * static_cast<double>(e.batch) + 4,
+                       .weight = true,
+                       .gradient_roundings = 0});
   }
   c.forward = [e](Run& r) {
     r.ops.embedding_forward(r("tokens"), r("table"), e.vocab_begin,

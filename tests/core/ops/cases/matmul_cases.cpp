@@ -158,21 +158,36 @@ void backward(const Product& p, Run& r) {
 
 // A sum of n products of numbers up to 1 is off by about n rounding units: its partial sums grow
 // like sqrt(n) and their roundings add up like another sqrt(n). The epilogue adds a few.
+//
+// In 16-bit types what is stored is rounded once. Where there is an epilogue, backward here also
+// stores the gradient before it, up to 1.2 (the largest slope), and then sums n or m of those times
+// numbers up to 1.
 OpCase make(const Product& p, bool perf = false) {
   OpCase c;
   c.name = name_of(p);
   const auto units = [](int64_t n) { return static_cast<double>(n) + 8; };
+  const bool slopes = p.activation != Activation::none || p.gradient != Activation::none;
+  const auto roundings = [&](int64_t n) { return slopes ? 1.2 * static_cast<double>(n) : 0; };
   c.slots = {{.name = "a",
               .shape = p.ta ? Shape{p.k, p.m} : Shape{p.m, p.k},
-              .tolerance = units(p.n) + 16},
+              .tolerance = units(p.n) + 16,
+              .gradient_roundings = 1 + roundings(p.n)},
              {.name = "b",
               .shape = p.tb ? Shape{p.n, p.k} : Shape{p.k, p.n},
-              .tolerance = units(p.m) + 16},
+              .tolerance = units(p.m) + 16,
+              .weight = true,
+              .gradient_roundings = roundings(p.m)},
              {.name = "c",
               .shape = {p.m, p.n},
               .role = p.accumulate || p.input_is_c ? Role::updated : Role::output,
               .tolerance = units(p.k)}};
-  if (p.bias) c.slots.push_back({.name = "bias", .shape = {p.n}, .tolerance = units(p.m) + 16});
+  if (p.bias) {
+    c.slots.push_back({.name = "bias",
+                       .shape = {p.n},
+                       .tolerance = units(p.m) + 16,
+                       .weight = true,
+                       .gradient_roundings = roundings(p.m)});
+  }
   if (p.keep_pre) {
     c.slots.push_back({.name = "pre",
                        .shape = {p.m, p.n},

@@ -70,30 +70,54 @@ void reference(const Norm& n, Values& v) {
 // Mean and variance are averages of `columns` terms, each off by about sqrt(columns) roundings
 // before the division: a dozen units with the later steps for the shapes here, whose standardised
 // values stay below 4 and whose rstd stays below 4. A weight's gradient sums `rows` such values.
+//
+// In 16-bit types the sum, up to 2, is rounded by up to 2 u, and its statistics are those of what
+// was stored: the mean moves by up to 2 u, rstd by up to rstd^2 2 u = 32 u, and an output by up to
+// rstd (2 + 2) u + 4 * 4 * 2 u = 48 u. Backward stores a gradient of up to 1 + 4 (1 + 1 + 4) = 25
+// here, and then what it is added to.
 OpCase make(const Norm& n, bool perf = false) {
   OpCase c;
   c.name = fmt::format("norm{}{}/{}x{}", n.residual ? "/residual" : "", n.bias ? "/bias" : "",
                        n.rows, n.columns);
   const Shape matrix{n.rows, n.columns};
   const double over_rows = 16 + 4 * static_cast<double>(n.rows);
-  c.slots = {{.name = "x", .shape = matrix, .tolerance = 64},
-             {.name = "weight", .shape = {n.columns}, .tolerance = over_rows},
-             {.name = "y", .shape = matrix, .role = Role::output, .tolerance = 24},
+  c.slots = {{.name = "x", .shape = matrix, .tolerance = 64, .gradient_roundings = 26},
+             {.name = "weight",
+              .shape = {n.columns},
+              .tolerance = over_rows,
+              .weight = true,
+              .gradient_roundings = 0},
+             {.name = "y",
+              .shape = matrix,
+              .role = Role::output,
+              .tolerance = 24,
+              .roundings = n.residual ? 49.0 : 1.0},
              {.name = "mean",
               .shape = {n.rows},
               .role = Role::output,
               .differentiable = false,
-              .tolerance = 8},
+              .tolerance = 8,
+              .sums = true,
+              .roundings = n.residual ? 2.0 : 0.0},
              {.name = "rstd",
               .shape = {n.rows},
               .role = Role::output,
               .differentiable = false,
-              .tolerance = 16}};
+              .tolerance = 16,
+              .sums = true,
+              .roundings = n.residual ? 32.0 : 0.0}};
   if (n.residual) {
-    c.slots.push_back({.name = "residual", .shape = matrix, .tolerance = 64});
+    c.slots.push_back(
+        {.name = "residual", .shape = matrix, .tolerance = 64, .gradient_roundings = 26});
     c.slots.push_back({.name = "sum", .shape = matrix, .role = Role::output, .tolerance = 1});
   }
-  if (n.bias) c.slots.push_back({.name = "bias", .shape = {n.columns}, .tolerance = over_rows});
+  if (n.bias) {
+    c.slots.push_back({.name = "bias",
+                       .shape = {n.columns},
+                       .tolerance = over_rows,
+                       .weight = true,
+                       .gradient_roundings = 0});
+  }
   c.forward = [n](Run& r) { forward(n, r); };
   c.backward = [n](Run& r) { backward(n, r); };
   c.reference = [n](Values& v) { reference(n, v); };

@@ -1,4 +1,6 @@
-// AdamW against its formula in double.
+// AdamW against its formula in double, with moments and a copy of the weights in 16-bit types too,
+// and where the update is skipped.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/core/ops/op_case.h"
@@ -6,19 +8,28 @@
 namespace weft::cases {
 namespace {
 
-AdamWArgs arguments(int64_t step) {
+struct Update {
+  int64_t elements, step;  // step 0: skipped
+  DType moment = DType::f32;
+  DType copy = DType::f32;  // f32: none
+};
+
+AdamWArgs arguments() {
   AdamWArgs args;
   args.lr = 3e-3;
   args.beta1 = 0.9;
   args.beta2 = 0.95;
   args.eps = 1e-8;
   args.weight_decay = 0.1;
-  args.step = step;
   return args;
 }
 
 void reference(int64_t step, Values& v) {
-  const AdamWArgs a = arguments(step);
+  if (step == 0) {
+    std::fill(v["grad"].begin(), v["grad"].end(), 0.0);
+    return;
+  }
+  const AdamWArgs a = arguments();
   const double c1 = 1 - std::pow(a.beta1, static_cast<double>(step));
   const double c2 = 1 - std::pow(a.beta2, static_cast<double>(step));
   for (size_t i = 0; i < v["weight"].size(); ++i) {
@@ -30,28 +41,59 @@ void reference(int64_t step, Values& v) {
     s = a.beta2 * s + (1 - a.beta2) * g * g;
     w -= a.lr * (m / c1) / (std::sqrt(s / c2) + a.eps) + a.lr * a.weight_decay * w;
     v["grad"][i] = 0;
+    if (v.contains("copy")) v["copy"][i] = w;
   }
 }
 
-OpCase make(int64_t n, int64_t step, bool perf = false) {
+// Stored in a 16-bit type, a moment or a copy is rounded once; the weight sees nothing of it.
+OpCase make(const Update& u, bool perf = false) {
   OpCase c;
-  c.name = fmt::format("adamw/step{}/{}", step, n);
-  c.slots = {{.name = "weight", .shape = {n}, .role = Role::updated, .tolerance = 4},
-             {.name = "grad", .shape = {n}, .role = Role::updated, .tolerance = 0},
-             {.name = "m", .shape = {n}, .role = Role::updated, .low = -0.3, .high = 0.3},
-             {.name = "v", .shape = {n}, .role = Role::updated, .low = 0.01, .high = 0.5},
-             {.name = "grad_scale", .shape = {1}, .low = 0.5, .high = 0.6}};
-  c.forward = [step](Run& r) {
-    AdamWArgs args = arguments(step);
+  c.name =
+      fmt::format("adamw/step{}{}{}/{}", u.step, u.moment == DType::f32 ? "" : "/bf16_moments",
+                  u.copy == DType::f32 ? "" : fmt::format("/{}_copy", name(u.copy)), u.elements);
+  const Shape shape{u.elements};
+  const auto moment = [&](const char* name, double low, double high) {
+    return Slot{.name = name,
+                .shape = shape,
+                .role = Role::updated,
+                .low = low,
+                .high = high,
+                .fixed_type = true,
+                .dtype = u.moment};
+  };
+  const auto step = static_cast<double>(u.step);
+  c.slots = {{.name = "weight", .shape = shape, .role = Role::updated, .tolerance = 4},
+             {.name = "grad", .shape = shape, .role = Role::updated, .tolerance = 0},
+             moment("m", -0.3, 0.3),
+             moment("v", 0.01, 0.5),
+             {.name = "grad_scale", .shape = {1}, .low = 0.5, .high = 0.6},
+             {.name = "update",
+              .shape = {1},
+              .low = step,
+              .high = step,
+              .fixed_type = true,
+              .dtype = DType::i64}};
+  const bool copied = u.copy != DType::f32 && u.step > 0;
+  if (copied) {
+    c.slots.push_back({.name = "copy",
+                       .shape = shape,
+                       .role = Role::output,
+                       .fixed_type = true,
+                       .dtype = u.copy});
+  }
+  c.forward = [copied](Run& r) {
+    AdamWArgs args = arguments();
     args.weight = r("weight");
     args.grad = r("grad");
     args.exp_avg = r("m");
     args.exp_avg_sq = r("v");
+    if (copied) args.rounded = r("copy");
     args.grad_scale = r("grad_scale");
+    args.update = r("update");
     r.ops.adamw(args, r.stream);
   };
-  c.reference = [step](Values& v) { reference(step, v); };
-  c.cost.bytes = 32.0 * static_cast<double>(n);
+  c.reference = [step = u.step](Values& v) { reference(step, v); };
+  c.cost.bytes = 32.0 * static_cast<double>(u.elements);
   c.f32_only = true;
   c.perf = perf;
   return c;
@@ -60,7 +102,15 @@ OpCase make(int64_t n, int64_t step, bool perf = false) {
 }  // namespace
 
 std::vector<OpCase> optimizer_cases() {
-  return {make(7, 1), make(100003, 1), make(5000, 1000), make(124439808, 10, true)};
+  std::vector<OpCase> cases{make({7, 1}), make({100003, 1}), make({5000, 1000}), make({5000, 0})};
+  for (const DType moment : {DType::f32, DType::bf16}) {
+    for (const DType copy : {DType::f32, DType::bf16, DType::f16}) {
+      if (moment != copy) cases.push_back(make({5003, 3, moment, copy}));
+    }
+  }
+  cases.push_back(make({5003, 3, DType::bf16, DType::bf16}));
+  cases.push_back(make({124439808, 10}, true));
+  return cases;
 }
 
 }  // namespace weft::cases
