@@ -78,6 +78,10 @@ if(WEFT_HAS_CUDA)
     message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} is too old, 12.8 or later is needed; "
                         "or build without: -DWEFT_CUDA=OFF")
   endif()
+  if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc can
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   if(WEFT_CCACHE)
@@ -87,6 +91,9 @@ if(WEFT_HAS_CUDA)
   foreach(type DEBUG RELEASE RELWITHDEBINFO)
     set(CMAKE_CUDA_FLAGS_${type} "-O3 -DNDEBUG")
   endforeach()
+
+  # Where cuBLASLt and cuDNN are looked for at run time, after the system's own places.
+  get_filename_component(WEFT_CUDA_LIBRARIES ${WEFT_CUDART} DIRECTORY)
 
   add_library(weft_cuda_headers INTERFACE)
   target_include_directories(weft_cuda_headers SYSTEM INTERFACE ${WEFT_CUDART_INCLUDE}
@@ -118,5 +125,5 @@ function(weft_kernels name dir)
                                        ${CMAKE_DL_LIBS} rt ${ARGN})
   target_compile_options(${name} PRIVATE --expt-relaxed-constexpr
     "SHELL:-Xptxas --warn-on-spills,--warn-on-local-memory-usage,-Werror"
-    "SHELL:-Werror all-warnings" "SHELL:-Xcompiler -Wall,-Wextra")
+    "SHELL:-Werror all-warnings" "SHELL:-Xcompiler -Wall,-Wextra,-Wno-unknown-pragmas")
 endfunction()

@@ -81,6 +81,9 @@ struct DeviceOptions {
   int threads = 1;           // compute threads of a CPU rank (>= 1)
   int local_rank = 0;        // among the ranks of this host: which GPU is this rank's
   int ranks_per_device = 1;  // ranks that share one GPU
+  // Where the fastest algorithms of matrix products are kept between runs; empty for nowhere.
+  std::string matmul_cache = {};
+  bool measure_matmuls = false;  // products that are not kept there, when they are first computed
 };
 // Throws Error{environment} where the build or the machine has no such device.
 std::unique_ptr<Device> make_device(const DeviceOptions& options);

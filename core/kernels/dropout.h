@@ -36,4 +36,24 @@ WEFT_KERNEL void dropout_run(Team team, const RandomKey& key, uint64_t first, in
   }
 }
 
+// The same without a buffer, for a Team whose workers share no stack: each makes the words of four
+// elements whose numbers have the same block.
+template <typename Team, typename S>
+WEFT_KERNEL void dropout_blocks(Team team, const RandomKey& key, uint64_t first, int64_t n,
+                                uint32_t threshold, Arithmetic<S> factor, const S* x, S* y) {
+  using T = Arithmetic<S>;
+  const int64_t skip = static_cast<int64_t>(first % 4);
+  team.for_each((skip + n + 3) / 4, [=](int64_t block) {
+    const auto words = random_block(key, first / 4 + static_cast<uint64_t>(block));
+    const int64_t at = 4 * block - skip;
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+    for (int i = 0; i < 4; ++i) {
+      if (at + i < 0 || at + i >= n) continue;
+      y[at + i] = store<S>(words[i] >= threshold ? load(x[at + i]) * factor : T(0));
+    }
+  });
+}
+
 }  // namespace weft::kernels

@@ -17,6 +17,16 @@ WEFT_KERNEL int64_t words_at_once(uint64_t first, int64_t n) {
   return n < room ? n : room;
 }
 
+// random_word(key, index) without an index that the compiler does not know, which would put the
+// words of a GPU's thread into memory.
+WEFT_KERNEL uint32_t word_at(const RandomKey& key, uint64_t index) {
+  const auto words = random_block(key, index / 4);
+  const uint64_t place = index % 4;
+  const uint32_t low = place == 0 ? words[0] : words[1];
+  const uint32_t high = place == 2 ? words[2] : words[3];
+  return place < 2 ? low : high;
+}
+
 // The words of elements [first, first + n) of `key`, n at most words_at_once; they lie in `buffer`.
 template <typename Team>
 WEFT_KERNEL const uint32_t* random_words(Team team, const RandomKey& key, uint64_t first, int64_t n,

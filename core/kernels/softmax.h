@@ -11,7 +11,7 @@ namespace weft::kernels {
 // raises the maximum. n = 0 gives -infinity and 0.
 template <typename Team, typename S, typename T = Arithmetic<S>>
 WEFT_KERNEL void softmax_stats_row(Team team, int64_t n, const S* x, T* max_out, T* sum_out) {
-  constexpr int64_t kBlock = 2048;
+  constexpr int64_t kBlock = Team::kCached;
   T best = -std::numeric_limits<T>::infinity();
   T total = 0;
   for (int64_t begin = 0; begin < n; begin += kBlock) {

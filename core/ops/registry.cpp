@@ -1,9 +1,15 @@
 // The backends of the operations that this build has.
 #include "core/ops/cpu/cpu_ops.h"
+#ifdef WEFT_CUDA
+#include "core/ops/cuda/cuda_ops.h"
+#endif
 
 namespace weft {
 
 std::unique_ptr<Ops> make_ops(Device& device) {
+#ifdef WEFT_CUDA
+  if (device.kind() == DeviceKind::cuda) return make_cuda_ops(device);
+#endif
   WEFT_CHECK(device.kind() == DeviceKind::cpu, "no operations for {}", device.description());
   return std::make_unique<CpuOps>();
 }

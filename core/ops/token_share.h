@@ -17,8 +17,8 @@ struct TokenShare {
   int64_t second = 1;
 
   // The global token that local token i is.
-  int64_t at(int64_t i) const { return i < run ? first + i : second + (i - run); }
-  int64_t last() const { return at(count - 1); }
+  constexpr int64_t at(int64_t i) const { return i < run ? first + i : second + (i - run); }
+  constexpr int64_t last() const { return at(count - 1); }
   bool operator==(const TokenShare&) const = default;
 
   // Every token of sequences of this length.
@@ -42,7 +42,7 @@ struct RowMap {
   TokenShare tokens;
 
   // The global number of local row r, with the tokens of a whole sequence side by side.
-  int64_t at(int64_t r) const {
+  constexpr int64_t at(int64_t r) const {
     const int64_t row = first_row + r;
     return (first_sample + row / tokens.count) * tokens.length + tokens.at(row % tokens.count);
   }

@@ -117,7 +117,7 @@ void CudaStream::wait(Event& event) {
   check_cuda(cudaStreamWaitEvent(handle_, cuda_event(event).handle(), 0), "wait for an event");
 }
 
-CudaDevice::CudaDevice(int index) {
+CudaDevice::CudaDevice(int index, DeviceOptions options) : options_(std::move(options)) {
   check_cuda(cudaSetDevice(index), fmt::format("use GPU {}", index));
   check_cuda(cudaFree(nullptr), fmt::format("start on GPU {}", index));
   properties_ = read_properties(index);
@@ -184,7 +184,7 @@ std::unique_ptr<Device> make_cuda_device(const DeviceOptions& options) {
          options.local_rank, index, count == 1 ? "only GPU 0 is" : fmt::format("{} are", count),
          count * options.ranks_per_device);
   }
-  return std::make_unique<CudaDevice>(index);
+  return std::make_unique<CudaDevice>(index, options);
 }
 
 }  // namespace weft

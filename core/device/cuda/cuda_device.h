@@ -41,7 +41,7 @@ class CudaStream final : public Stream {
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index);
+  CudaDevice(int index, DeviceOptions options);
   DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string description() const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
@@ -55,9 +55,11 @@ class CudaDevice final : public Device {
   void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) override;
 
   const GpuProperties& properties() const { return properties_; }
+  const DeviceOptions& options() const { return options_; }
   void use() const;  // makes this the calling thread's current device
 
  private:
+  DeviceOptions options_;
   GpuProperties properties_;
 };
 

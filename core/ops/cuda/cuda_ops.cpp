@@ -1,0 +1,304 @@
+// The operations that are one launch or two.
+#include "core/ops/cuda/cuda_ops.h"
+
+#include <bit>
+
+#include "core/device/cuda/cuda_error.h"
+#include "core/kernels/dropout.h"
+#include "core/ops/cuda/kernels.h"
+
+namespace weft {
+
+using detail::data_or_null;
+using detail::raw_or_null;
+
+namespace {
+
+cudaStream_t handle(Stream& stream) { return cuda_stream(stream).handle(); }
+
+int64_t partial_rows(int64_t rows) {
+  return (rows + cuda::kRowsOfPartial - 1) / cuda::kRowsOfPartial;
+}
+
+cuda::Elements elements_of(const ElementMap& map) { return {map.first, map.columns, map.stride}; }
+
+cuda::Embedding embedding_of(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                             const TokenShare& places) {
+  return {.tokens = tokens.elements(),
+          .length = tokens.shape().back(),
+          .columns = table.shape().back(),
+          .rows = table.shape().rows(),
+          .first = vocab_begin,
+          .places = places,
+          .ids = tokens.data<int32_t>()};
+}
+
+cuda::Logits logits_of(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                       int64_t valid) {
+  return {.rows = logits.shape().rows(),
+          .width = logits.shape().back(),
+          .valid = valid,
+          .first = vocab_begin,
+          .x = logits.raw(),
+          .targets = targets.data<int32_t>()};
+}
+
+// The bits of `value` in this type.
+uint64_t bits_of(DType dtype, double value) {
+  switch (dtype) {
+    case DType::f64:
+      return std::bit_cast<uint64_t>(value);
+    case DType::f32:
+      return std::bit_cast<uint32_t>(static_cast<float>(value));
+    case DType::bf16:
+      return kernels::store<Bf16>(value).bits;
+    case DType::f16:
+      return kernels::store<F16>(value).bits;
+    default:
+      return static_cast<uint64_t>(static_cast<int64_t>(value));
+  }
+}
+
+}  // namespace
+
+CudaOps::CudaOps(CudaDevice& device)
+    : device_(device),
+      gemm_(device, device.options().matmul_cache, device.options().measure_matmuls),
+      scratch_(device) {}
+
+CudaOps::~CudaOps() = default;
+
+void CudaOps::bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) {
+  check_bias_backward(dy, db);
+  const int64_t rows = dy.shape().rows();
+  const int64_t columns = dy.shape().back();
+  const cuda::BiasBackward args{.rows = rows,
+                                .columns = columns,
+                                .dy = dy.raw(),
+                                .db = db.data<float>(),
+                                .partials = scratch_.get<float>(partial_rows(rows) * columns)};
+  check_cuda(cuda::bias_backward(dy.dtype(), args, handle(stream)), "start bias_backward");
+}
+
+void CudaOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
+  check_norm_forward(args);
+  const cuda::NormForward a{.rows = args.x.shape().rows(),
+                            .columns = args.x.shape().back(),
+                            .x = args.x.raw(),
+                            .residual = raw_or_null(args.residual),
+                            .sum = raw_or_null(args.sum),
+                            .weight = args.weight.raw(),
+                            .bias = raw_or_null(args.bias),
+                            .y = args.y.raw(),
+                            .mean = args.mean.data<float>(),
+                            .rstd = args.rstd.data<float>(),
+                            .eps = static_cast<float>(args.eps)};
+  check_cuda(cuda::norm_forward(args.x.dtype(), a, handle(stream)), "start norm_forward");
+}
+
+void CudaOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
+  check_norm_backward(args);
+  const int64_t rows = args.x.shape().rows();
+  const int64_t columns = args.x.shape().back();
+  const cuda::NormBackward a{.rows = rows,
+                             .columns = columns,
+                             .dy = args.dy.raw(),
+                             .x = args.x.raw(),
+                             .weight = args.weight.raw(),
+                             .mean = args.mean.data<float>(),
+                             .rstd = args.rstd.data<float>(),
+                             .dx = args.dx.raw(),
+                             .dweight = args.dweight.data<float>(),
+                             .dbias = data_or_null<float>(args.dbias),
+                             .partials = scratch_.get<float>(partial_rows(rows) * 2 * columns)};
+  check_cuda(cuda::norm_backward(args.x.dtype(), a, handle(stream)), "start norm_backward");
+}
+
+void CudaOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                                const Tensor& positions, const TokenShare& places, const Tensor& y,
+                                Stream& stream) {
+  check_embedding_forward(tokens, table, positions, places, y);
+  check_cuda(
+      cuda::embedding_forward(table.dtype(), embedding_of(tokens, table, vocab_begin, places),
+                              table.raw(), raw_or_null(positions), y.raw(), handle(stream)),
+      "start embedding_forward");
+}
+
+void CudaOps::embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
+                                 const Tensor& dtable, const Tensor& dpositions,
+                                 const TokenShare& places, Stream& stream) {
+  check_embedding_backward(tokens, dtable, dpositions, places, dy);
+  check_cuda(cuda::embedding_backward(dy.dtype(), embedding_of(tokens, dtable, vocab_begin, places),
+                                      dy.raw(), dtable.data<float>(),
+                                      data_or_null<float>(dpositions), handle(stream)),
+             "start embedding_backward");
+}
+
+void CudaOps::softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                            int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                            const Tensor& target_logit, Stream& stream) {
+  check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
+  check_cuda(cuda::softmax_stats(logits.dtype(), logits_of(logits, targets, vocab_begin, valid),
+                                 row_max.data<float>(), row_sum.data<float>(),
+                                 target_logit.data<float>(), handle(stream)),
+             "start softmax_stats");
+}
+
+void CudaOps::rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
+                           Stream& stream) {
+  check_rescale_sums(sum, from, to);
+  check_cuda(cuda::rescale_sums(sum.elements(), sum.data<float>(), from.data<float>(),
+                                to.data<float>(), handle(stream)),
+             "start rescale_sums");
+}
+
+void CudaOps::cross_entropy_loss(const Tensor& targets, const Tensor& row_max,
+                                 const Tensor& row_sum, const Tensor& target_logit,
+                                 const Tensor& loss_sum, Stream& stream) {
+  check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);
+  check_cuda(
+      cuda::cross_entropy_loss(targets.elements(), targets.data<int32_t>(), row_max.data<float>(),
+                               row_sum.data<float>(), target_logit.data<float>(),
+                               loss_sum.data<double>(), handle(stream)),
+      "start cross_entropy_loss");
+}
+
+void CudaOps::cross_entropy_backward(const Tensor& logits, const Tensor& targets,
+                                     int64_t vocab_begin, int64_t valid, const Tensor& row_max,
+                                     const Tensor& row_sum, double scale, const Tensor& loss_scale,
+                                     Stream& stream) {
+  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, loss_scale);
+  check_cuda(
+      cuda::cross_entropy_backward(logits.dtype(), logits_of(logits, targets, vocab_begin, valid),
+                                   row_max.data<float>(), row_sum.data<float>(), scale,
+                                   data_or_null<float>(loss_scale), handle(stream)),
+      "start cross_entropy_backward");
+}
+
+void CudaOps::dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) {
+  check_dropout(args, x, y);
+  const cuda::Dropout a{.rows = x.shape().rows(),
+                        .columns = x.shape().back(),
+                        .x = x.raw(),
+                        .y = y.raw(),
+                        .map = args.rows,
+                        .key = args.key,
+                        .first_column = args.first_column,
+                        .global_columns = args.global_columns,
+                        .threshold = kernels::dropout_threshold(args.p),
+                        .factor = static_cast<float>(1.0 / (1.0 - args.p))};
+  check_cuda(cuda::dropout(x.dtype(), a, handle(stream)), "start dropout");
+}
+
+void CudaOps::add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) {
+  check_add(a, b, y);
+  check_cuda(cuda::add(a.dtype(), a.elements(), a.raw(), b.raw(), y.raw(), handle(stream)),
+             "start add");
+}
+
+void CudaOps::scale(const Tensor& x, double factor, Stream& stream) {
+  check_float(x);
+  check_cuda(
+      cuda::scale(x.dtype(), x.elements(), x.raw(), static_cast<float>(factor), handle(stream)),
+      "start scale");
+}
+
+void CudaOps::fill(const Tensor& x, double value, Stream& stream) {
+  check_cuda(cuda::fill_bits(x.elements(), static_cast<int>(size_of(x.dtype())),
+                             bits_of(x.dtype(), value), x.raw(), handle(stream)),
+             "start fill");
+}
+
+void CudaOps::copy(const Tensor& from, const Tensor& to, Stream& stream) {
+  check_copy(from, to);
+  if (from.dtype() == to.dtype()) {
+    check_cuda(cudaMemcpyAsync(to.raw(), from.raw(), from.bytes(), cudaMemcpyDeviceToDevice,
+                               handle(stream)),
+               "copy on the GPU");
+    return;
+  }
+  check_cuda(cuda::convert(from.dtype(), to.dtype(), from.elements(), from.raw(), to.raw(),
+                           handle(stream)),
+             "start copy");
+}
+
+void CudaOps::copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) {
+  check_copy_last_columns(from, to);
+  const auto row_bytes = [](const Tensor& t) {
+    return static_cast<size_t>(t.shape().back()) * size_of(t.dtype());
+  };
+  const size_t bytes = std::min(row_bytes(from), row_bytes(to));
+  check_cuda(cudaMemcpy2DAsync(static_cast<char*>(to.raw()) + row_bytes(to) - bytes, row_bytes(to),
+                               static_cast<const char*>(from.raw()) + row_bytes(from) - bytes,
+                               row_bytes(from), bytes, static_cast<size_t>(from.shape().rows()),
+                               cudaMemcpyDeviceToDevice, handle(stream)),
+             "copy columns on the GPU");
+}
+
+void CudaOps::copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                              const ElementMap& elements, Stream& stream) {
+  check_copy_stochastic(from, to, elements);
+  check_cuda(cuda::copy_stochastic(from.elements(), from.data<float>(), to.raw(), key,
+                                   elements_of(elements), handle(stream)),
+             "start copy_stochastic");
+}
+
+void CudaOps::adamw(const AdamWArgs& args, Stream& stream) {
+  check_adamw(args);
+  const StochasticRounding& rounding = args.rounding;
+  const cuda::AdamW a{.n = args.weight.elements(),
+                      .weight = args.weight.data<float>(),
+                      .grad = args.grad.data<float>(),
+                      .exp_avg = args.exp_avg.raw(),
+                      .exp_avg_sq = args.exp_avg_sq.raw(),
+                      .rounded = raw_or_null(args.rounded),
+                      .moment = args.exp_avg.dtype(),
+                      .copy = args.rounded.empty() ? DType::bf16 : args.rounded.dtype(),
+                      .grad_scale = args.grad_scale.data<float>(),
+                      .update = args.update.data<int64_t>(),
+                      .lr = args.lr,
+                      .beta1 = args.beta1,
+                      .beta2 = args.beta2,
+                      .eps = args.eps,
+                      .weight_decay = args.weight_decay,
+                      .stochastic = args.stochastic,
+                      .seed = rounding.seed,
+                      .streams = {rounding.weight, rounding.exp_avg, rounding.exp_avg_sq},
+                      .elements = elements_of(rounding.elements)};
+  check_cuda(cuda::adamw(a, handle(stream)), "start adamw");
+}
+
+void CudaOps::decide_update(const UpdateArgs& args, Stream& stream) {
+  check_decide_update(args);
+  const cuda::DecideUpdate a{.norm = args.norm.data<double>(),
+                             .counters = args.counters.data<int64_t>(),
+                             .loss_scale = data_or_null<float>(args.loss_scale),
+                             .growth_interval = args.growth_interval,
+                             .growth = args.growth,
+                             .backoff = args.backoff,
+                             .min_scale = args.min_scale,
+                             .max_scale = args.max_scale};
+  check_cuda(cuda::decide_update(a, handle(stream)), "start decide_update");
+}
+
+void CudaOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) {
+  check_sum_squares(x, partials);
+  check_cuda(
+      cuda::sum_squares(x.dtype(), x.elements(), x.raw(), partials.data<double>(), handle(stream)),
+      "start sum_squares");
+}
+
+void CudaOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                          const Tensor& norm, const Tensor& clip, Stream& stream) {
+  check_clip_factor(partials, loss_scale, norm, clip);
+  check_cuda(cuda::clip_factor(partials.elements(), partials.data<double>(), max_norm,
+                               data_or_null<float>(loss_scale), norm.data<double>(),
+                               clip.data<float>(), handle(stream)),
+             "start clip_factor");
+}
+
+std::unique_ptr<Ops> make_cuda_ops(Device& device) {
+  return std::make_unique<CudaOps>(cuda_device(device));
+}
+
+}  // namespace weft

@@ -1,0 +1,107 @@
+// CudaOps: the operations of ops.h on a GPU. Shapes are checked here, work is enqueued by the
+// launchers of kernels.h, by cuBLASLt and by cuDNN; nothing waits for the GPU.
+//
+// f64 is for gradient checks, which the CPU does: tensors of T are f32, bf16 or f16. Sums whose
+// order ops.h leaves to the backend have one that the shape fixes.
+//
+// The working memory is shared by all calls: the ops that use it (matmul, attention backward, and
+// the gradients of bias and norm) must all run on one stream. It grows on first use only.
+#pragma once
+
+#include <memory>
+
+#include "core/device/cuda/cuda_device.h"
+#include "core/ops/check.h"
+#include "core/ops/cuda/gemm.h"
+
+namespace weft {
+
+// Grow-only GPU memory. A call invalidates what the call before returned.
+class CudaScratch {
+ public:
+  explicit CudaScratch(CudaDevice& device) : device_(device) {}
+  template <typename T>
+  T* get(int64_t count) {
+    const size_t bytes = static_cast<size_t>(count) * sizeof(T);
+    if (buffer_ == nullptr || bytes > buffer_->bytes()) {
+      buffer_.reset();
+      buffer_ = device_.allocate(bytes);
+    }
+    return static_cast<T*>(buffer_->data());
+  }
+
+ private:
+  CudaDevice& device_;
+  std::unique_ptr<Buffer> buffer_;
+};
+
+class CudaOps final : public Ops {
+ public:
+  explicit CudaOps(CudaDevice& device);
+  ~CudaOps() override;
+
+  void matmul(const MatmulArgs& args, Stream& stream) override;
+  void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) override;
+  void norm_forward(const NormForwardArgs& args, Stream& stream) override;
+  void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
+  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                         const Tensor& positions, const TokenShare& places, const Tensor& y,
+                         Stream& stream) override;
+  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
+                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
+                          Stream& stream) override;
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                         const Tensor& out, const Tensor& lse, Stream& stream) override;
+  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                          const Tensor& kv, const Tensor& out, const Tensor& lse,
+                          const Tensor& dqkv, const Tensor& dkv, Stream& stream) override;
+  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
+                        Stream& stream) override;
+  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                     const Tensor& target_logit, Stream& stream) override;
+  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
+                    Stream& stream) override;
+  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
+                          const Tensor& target_logit, const Tensor& loss_sum,
+                          Stream& stream) override;
+  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                              double scale, const Tensor& loss_scale, Stream& stream) override;
+  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
+  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
+  void scale(const Tensor& x, double factor, Stream& stream) override;
+  void fill(const Tensor& x, double value, Stream& stream) override;
+  void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
+  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
+  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                       const ElementMap& elements, Stream& stream) override;
+  void adamw(const AdamWArgs& args, Stream& stream) override;
+  void decide_update(const UpdateArgs& args, Stream& stream) override;
+  void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
+  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                   const Tensor& norm, const Tensor& clip, Stream& stream) override;
+
+ private:
+  void finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream);
+
+  CudaDevice& device_;
+  Gemm gemm_;
+  CudaScratch scratch_;
+};
+
+namespace detail {
+
+// The elements, or null for an absent tensor.
+inline void* raw_or_null(const Tensor& t) { return t.empty() ? nullptr : t.raw(); }
+template <typename T>
+T* data_or_null(const Tensor& t) {
+  return t.empty() ? nullptr : t.data<T>();
+}
+
+}  // namespace detail
+
+std::unique_ptr<Ops> make_cuda_ops(Device& device);
+
+}  // namespace weft

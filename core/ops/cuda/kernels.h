@@ -1,0 +1,143 @@
+// Launches of the kernels behind CudaOps: plain pointers and sizes, because nvcc compiles the other
+// side. Storage types are f32, bf16 and f16; what each kernel computes is said in ops.h. All
+// enqueue on the stream and return the status of the launch.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "core/base/dtype.h"
+#include "core/base/philox.h"
+#include "core/ops/token_share.h"
+
+namespace weft::cuda {
+
+struct NormForward {
+  int64_t rows, columns;
+  const void *x, *residual;  // residual, sum and bias may be null
+  void* sum;
+  const void *weight, *bias;
+  void* y;
+  float *mean, *rstd;
+  float eps;
+};
+cudaError_t norm_forward(DType dtype, const NormForward& args, cudaStream_t stream);
+
+// Rows are summed in blocks of kRowsOfPartial, and the blocks in order.
+constexpr int64_t kRowsOfPartial = 64;
+struct NormBackward {
+  int64_t rows, columns;
+  const void *dy, *x, *weight;
+  const float *mean, *rstd;
+  void* dx;
+  float *dweight, *dbias;  // dbias may be null
+  float* partials;         // [blocks, 2 columns]
+};
+cudaError_t norm_backward(DType dtype, const NormBackward& args, cudaStream_t stream);
+
+struct BiasBackward {
+  int64_t rows, columns;
+  const void* dy;
+  float* db;
+  float* partials;  // [blocks, columns]
+};
+cudaError_t bias_backward(DType dtype, const BiasBackward& args, cudaStream_t stream);
+
+struct Embedding {
+  int64_t tokens, length, columns, rows, first;  // `rows` of the table, which begins at id `first`
+  TokenShare places;
+  const int32_t* ids;
+};
+cudaError_t embedding_forward(DType dtype, const Embedding& at, const void* table,
+                              const void* positions, void* y, cudaStream_t stream);
+cudaError_t embedding_backward(DType dtype, const Embedding& at, const void* dy, float* dtable,
+                               float* dpositions, cudaStream_t stream);
+
+struct Logits {
+  int64_t rows, width, valid, first;
+  void* x;
+  const int32_t* targets;
+};
+cudaError_t softmax_stats(DType dtype, const Logits& logits, float* top, float* sum, float* hit,
+                          cudaStream_t stream);
+cudaError_t rescale_sums(int64_t rows, float* sum, const float* from, const float* to,
+                         cudaStream_t stream);
+cudaError_t cross_entropy_loss(int64_t rows, const int32_t* targets, const float* top,
+                               const float* sum, const float* hit, double* loss,
+                               cudaStream_t stream);
+cudaError_t cross_entropy_backward(DType dtype, const Logits& logits, const float* top,
+                                   const float* sum, double scale, const float* loss_scale,
+                                   cudaStream_t stream);
+
+struct Dropout {
+  int64_t rows, columns;
+  const void* x;
+  void* y;
+  RowMap map;
+  RandomKey key;
+  int64_t first_column, global_columns;
+  uint32_t threshold;
+  float factor;
+};
+cudaError_t dropout(DType dtype, const Dropout& args, cudaStream_t stream);
+
+cudaError_t add(DType dtype, int64_t n, const void* a, const void* b, void* y, cudaStream_t stream);
+cudaError_t scale(DType dtype, int64_t n, void* x, float factor, cudaStream_t stream);
+// Elements of `size` bytes (1, 2, 4 or 8) of these bits.
+cudaError_t fill_bits(int64_t n, int size, uint64_t bits, void* x, cudaStream_t stream);
+// Between any two of f32, f64, bf16 and f16.
+cudaError_t convert(DType from_type, DType to_type, int64_t n, const void* from, void* to,
+                    cudaStream_t stream);
+
+// ElementMap of ops.h.
+struct Elements {
+  int64_t first, columns, stride;
+  constexpr uint64_t number(int64_t e) const {
+    return static_cast<uint64_t>(first + e / columns * stride + e % columns);
+  }
+};
+cudaError_t copy_stochastic(int64_t n, const float* from, void* to, const RandomKey& key,
+                            const Elements& elements, cudaStream_t stream);
+
+struct AdamW {
+  int64_t n;
+  float *weight, *grad;
+  void *exp_avg, *exp_avg_sq, *rounded;  // rounded may be null
+  DType moment, copy;
+  const float* grad_scale;
+  const int64_t* update;
+  double lr, beta1, beta2, eps, weight_decay;
+  bool stochastic;
+  uint64_t seed;
+  uint32_t streams[3];  // of weight, exp_avg, exp_avg_sq
+  Elements elements;
+};
+cudaError_t adamw(const AdamW& args, cudaStream_t stream);
+
+cudaError_t sum_squares(DType dtype, int64_t n, const void* x, double* partials,
+                        cudaStream_t stream);
+cudaError_t clip_factor(int64_t n, const double* partials, double max_norm, const float* loss_scale,
+                        double* norm, float* clip, cudaStream_t stream);
+
+struct DecideUpdate {
+  const double* norm;
+  int64_t* counters;
+  float* loss_scale;  // may be null
+  int64_t growth_interval;
+  double growth, backoff, min_scale, max_scale;
+};
+cudaError_t decide_update(const DecideUpdate& args, cudaStream_t stream);
+
+// The epilogue of a matrix product, for rows of products v in f32, which it changes.
+// Activations are numbered as in ops.h.
+struct Finish {
+  int64_t rows, columns;
+  float* v;
+  const void* bias;  // bias, pre and input may be null
+  void* pre;
+  const void* input;
+  void* c;  // of `dtype`; may be v
+  int activation, gradient;
+};
+cudaError_t finish_product(DType dtype, const Finish& args, cudaStream_t stream);
+
+}  // namespace weft::cuda
