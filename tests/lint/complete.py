@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Every .cpp of the sources is compiled: a test or a module that no target builds proves nothing.
 
-    complete.py COMPILE_COMMANDS_JSON [--root DIR] [--without-cuda]
+    complete.py COMPILE_COMMANDS_JSON [--root DIR] [--without FOLDER...]
 
-With --without-cuda for a build without the CUDA backend, whose folders are called cuda.
+Folders of these names belong to parts that this build does not have.
 """
 
 import argparse
@@ -14,12 +14,11 @@ import sys
 import layers
 
 
-def missing(root, commands, without_cuda):
+def missing(root, commands, without):
     """The .cpp and .cu files below `root` without an entry in the compile commands."""
     compiled = {pathlib.Path(c["directory"], c["file"]).resolve() for c in commands}
     sources = [f for f in layers.source_files(root) if f.suffix in (".cpp", ".cu")]
-    if without_cuda:
-        sources = [f for f in sources if "cuda" not in f.relative_to(root).parts]
+    sources = [f for f in sources if not without.intersection(f.relative_to(root).parts)]
     return [f.relative_to(root).as_posix() for f in sources if f.resolve() not in compiled]
 
 
@@ -27,10 +26,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commands", type=pathlib.Path)
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
-    parser.add_argument("--without-cuda", action="store_true")
+    parser.add_argument("--without", nargs="*", default=[])
     arguments = parser.parse_args()
     left_out = missing(arguments.root, json.loads(arguments.commands.read_text()),
-                       arguments.without_cuda)
+                       set(arguments.without))
     for path in left_out:
         print(f"{path}: no target compiles this file; add it to a CMakeLists.txt or delete it")
     return 1 if left_out else 0

@@ -180,7 +180,7 @@ std::unique_ptr<Device> make_cuda_device(const DeviceOptions& options) {
   if (index >= count) {
     fail(ErrorKind::environment,
          "rank {} of this host needs GPU {}, but {} visible (CUDA_VISIBLE_DEVICES): start at most "
-         "{} ranks here, or let ranks share GPUs with cuda.ranks_per_device",
+         "{} ranks here",
          options.local_rank, index, count == 1 ? "only GPU 0 is" : fmt::format("{} are", count),
          count * options.ranks_per_device);
   }

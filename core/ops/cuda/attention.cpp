@@ -1,5 +1,7 @@
 // Attention: cuDNN for whole sequences where it serves, the tile kernels for all else in 16 bits,
 // rows for f32 and for odd heads.
+#include <algorithm>
+
 #include "core/device/cuda/cuda_error.h"
 #include "core/kernels/dropout.h"
 #include "core/ops/cuda/cuda_ops.h"
@@ -43,7 +45,18 @@ void check_length(int64_t tokens, int64_t head_dim, DType dtype) {
       name(dtype), head_dim, limit, tokens);
 }
 
+// More than this, as the deterministic gradient of long sequences wants, and our own kernels, which
+// need none, are the better choice.
+constexpr int64_t kMostWorkspace = int64_t{2} << 30;
+
 }  // namespace
+
+void* CudaOps::cudnn_workspace(const AttentionProblem& problem, DType dtype, bool backward) {
+  if (cudnn_ == nullptr) return nullptr;
+  const int64_t bytes = cudnn_->workspace_bytes(problem, dtype, backward);
+  if (bytes < 0 || bytes > kMostWorkspace) return nullptr;
+  return scratch_.get<char>(std::max<int64_t>(bytes, 1));
+}
 
 void CudaOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                 const Tensor& out, const Tensor& lse, Stream& stream) {
@@ -55,6 +68,12 @@ void CudaOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, co
                              .out = out.raw(),
                              .lse = detail::data_or_null<float>(lse)};
   const cudaStream_t handle = cuda_stream(stream).handle();
+  if (a.lse != nullptr) {
+    if (void* workspace = cudnn_workspace(a.shape, a.dtype, false)) {
+      cudnn_->forward(a, workspace, handle);
+      return;
+    }
+  }
   if (cuda::flash_serves(a.shape, a.dtype)) {
     check_cuda(cuda::launch_flash_forward(a, handle), "start attention_forward");
     return;
@@ -67,17 +86,22 @@ void CudaOps::attention_backward(const AttentionArgs& args, const Tensor& dout, 
                                  const Tensor& kv, const Tensor& out, const Tensor& lse,
                                  const Tensor& dqkv, const Tensor& dkv, Stream& stream) {
   check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
-  const cuda::FlashBackward a{.shape = shape_of(args, qkv, kv),
-                              .dtype = qkv.dtype(),
-                              .dout = dout.raw(),
-                              .qkv = qkv.raw(),
-                              .kv = kv.raw(),
-                              .out = out.raw(),
-                              .lse = lse.data<float>(),
-                              .delta = scratch_.get<float>(lse.elements()),
-                              .dqkv = dqkv.raw(),
-                              .dkv = dkv.raw()};
+  cuda::FlashBackward a{.shape = shape_of(args, qkv, kv),
+                        .dtype = qkv.dtype(),
+                        .dout = dout.raw(),
+                        .qkv = qkv.raw(),
+                        .kv = kv.raw(),
+                        .out = out.raw(),
+                        .lse = lse.data<float>(),
+                        .delta = nullptr,
+                        .dqkv = dqkv.raw(),
+                        .dkv = dkv.raw()};
   const cudaStream_t handle = cuda_stream(stream).handle();
+  if (void* workspace = cudnn_workspace(a.shape, a.dtype, true)) {
+    cudnn_->backward(a, workspace, handle);
+    return;
+  }
+  a.delta = scratch_.get<float>(lse.elements());
   if (cuda::flash_serves(a.shape, a.dtype)) {
     check_cuda(cuda::launch_flash_backward(a, handle), "start attention_backward");
     return;

@@ -59,11 +59,22 @@ uint64_t bits_of(DType dtype, double value) {
   }
 }
 
+// Null on a machine without cuDNN: attention is then computed by our own kernels.
+std::unique_ptr<CudnnAttention> open_cudnn() {
+  try {
+    return std::make_unique<CudnnAttention>();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::environment) throw;
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 CudaOps::CudaOps(CudaDevice& device)
     : device_(device),
       gemm_(device, device.options().matmul_cache, device.options().measure_matmuls),
+      cudnn_(open_cudnn()),
       scratch_(device) {}
 
 CudaOps::~CudaOps() = default;

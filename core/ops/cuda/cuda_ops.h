@@ -12,6 +12,7 @@
 
 #include "core/device/cuda/cuda_device.h"
 #include "core/ops/check.h"
+#include "core/ops/cuda/cudnn_attention.h"
 #include "core/ops/cuda/gemm.h"
 
 namespace weft {
@@ -86,8 +87,12 @@ class CudaOps final : public Ops {
  private:
   void finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream);
 
+  // cuDNN's working memory for this call, or null where our own kernels compute it.
+  void* cudnn_workspace(const AttentionProblem& problem, DType dtype, bool backward);
+
   CudaDevice& device_;
   Gemm gemm_;
+  std::unique_ptr<CudnnAttention> cudnn_;  // null where it cannot be had
   CudaScratch scratch_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstddef>
 #include <type_traits>
 
 #include "core/kernels/storage.h"
@@ -12,7 +12,9 @@ namespace weft::cases {
 Tensor Run::temporary(const std::string& name, const Shape& shape) {
   if (!tensors_.contains(name)) add(name, shape, dtype_);
   const Tensor t = tensors_.at(name);
-  std::memset(t.raw(), 0, t.bytes());
+  const std::vector<std::byte> zeros(t.bytes());
+  device_.copy_to_device(t.raw(), zeros.data(), zeros.size(), stream);
+  stream.synchronize();
   return t;
 }
 
@@ -24,7 +26,7 @@ void Run::add(const std::string& name, const Shape& shape, DType dtype) {
 
 namespace {
 
-// Calls f with the elements of `t`.
+// Calls f with the elements of `t`, which lies in host memory.
 template <typename F>
 void with_elements(const Tensor& t, const F& f) {
   switch (t.dtype()) {
@@ -46,16 +48,23 @@ void with_elements(const Tensor& t, const F& f) {
 }  // namespace
 
 void Run::set(const std::string& name, const std::vector<double>& values) {
-  with_elements(tensors_.at(name), [&](auto* to) {
+  const Tensor& t = tensors_.at(name);
+  std::vector<std::byte> host(t.bytes());
+  with_elements(Tensor(host.data(), t.shape(), t.dtype()), [&](auto* to) {
     using S = std::remove_pointer_t<decltype(to)>;
     for (size_t i = 0; i < values.size(); ++i) to[i] = kernels::store<S>(values[i]);
   });
+  device_.copy_to_device(t.raw(), host.data(), host.size(), stream);
+  stream.synchronize();
 }
 
 std::vector<double> Run::get(const std::string& name) const {
   const Tensor& t = tensors_.at(name);
   std::vector<double> values(static_cast<size_t>(t.elements()));
-  with_elements(t, [&](const auto* from) {
+  std::vector<std::byte> host(t.bytes());
+  device_.copy_to_host(host.data(), t.raw(), host.size(), stream);
+  stream.synchronize();
+  with_elements(Tensor(host.data(), t.shape(), t.dtype()), [&](const auto* from) {
     for (size_t i = 0; i < values.size(); ++i) {
       values[i] = static_cast<double>(kernels::load(from[i]));
     }

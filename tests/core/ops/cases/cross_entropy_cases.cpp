@@ -31,7 +31,7 @@ void reference(const Loss& l, Values& v) {
 }
 
 void backward(const Loss& l, Run& r) {
-  const double weight = r("d_loss").data<double>()[0];
+  const double weight = r.get("d_loss")[0];
   r.ops.copy(r("logits"), r("d_logits"), r.stream);
   r.ops.cross_entropy_backward(r("d_logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
                                r("row_sum"), weight, {}, r.stream);
