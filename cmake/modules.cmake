@@ -59,20 +59,30 @@ endif()
 set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca btl self,vader
                      --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1)
 
-# weft_mpi_tests(DIR NP DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR
-# with the main of tests/support/mpi_main.cpp, run as one test under `mpirun -np NP`. A second call
-# with another NP runs the same program again.
-function(weft_mpi_tests dir np)
+# How tests start ranks without MPI.
+set(WEFT_TEST_ENV_RANKS ${CMAKE_SOURCE_DIR}/tests/support/env_ranks.py)
+
+# weft_job_tests(DIR NP DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR
+# with the main of tests/support/job_main.cpp, run as one test on NP processes over TCP, and as one
+# under `mpirun -np NP` in builds that have MPI. A second call with another NP runs the same program
+# again.
+function(weft_job_tests dir np)
   string(REPLACE "/" "_" name ${dir})
   if(NOT TARGET test_${name})
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
-    add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+    add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/job_main.cpp)
     target_link_libraries(test_${name} PRIVATE weft_flags weft_comm ${ARGN} GTest::gtest GTest::gmock)
     target_compile_definitions(test_${name} PRIVATE
       WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   endif()
-  add_test(NAME ${dir}/np${np}
-    COMMAND ${WEFT_TEST_MPIRUN} -np ${np} $<TARGET_FILE:test_${name}>)
-  set_tests_properties(${dir}/np${np} PROPERTIES TIMEOUT 300 PROCESSORS ${np} LABELS mpi
+  add_test(NAME ${dir}/tcp${np} COMMAND ${WEFT_TEST_ENV_RANKS} ${np} $<TARGET_FILE:test_${name}>)
+  set(tests ${dir}/tcp${np})
+  if(TARGET weft_mpi)
+    add_test(NAME ${dir}/mpi${np}
+      COMMAND ${WEFT_TEST_MPIRUN} -np ${np} $<TARGET_FILE:test_${name}>)
+    set_tests_properties(${dir}/mpi${np} PROPERTIES LABELS mpi)
+    list(APPEND tests ${dir}/mpi${np})
+  endif()
+  set_tests_properties(${tests} PROPERTIES TIMEOUT 300 PROCESSORS ${np}
                        ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
 endfunction()

@@ -30,6 +30,7 @@ constexpr AddCommand kCommands[] = {
     weft::add_detokenize_command,
     weft::add_doctor_command,
     weft::add_generate_command,
+    weft::add_launch_command,
     weft::add_plan_command,
     weft::add_prepare_command,
     weft::add_tokenize_command,

@@ -18,6 +18,7 @@ void add_config_command(CLI::App& root, int& exit_code);
 void add_detokenize_command(CLI::App& root, int& exit_code);
 void add_doctor_command(CLI::App& root, int& exit_code);
 void add_generate_command(CLI::App& root, int& exit_code);
+void add_launch_command(CLI::App& root, int& exit_code);
 void add_plan_command(CLI::App& root, int& exit_code);
 void add_prepare_command(CLI::App& root, int& exit_code);
 void add_tokenize_command(CLI::App& root, int& exit_code);

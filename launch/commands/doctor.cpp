@@ -100,9 +100,12 @@ void check_program(Diagnosis& result) {
 }
 
 void check_libraries(Diagnosis& result) {
+  const std::string version = mpi_version();
   const std::string level = mpi_thread_level();
-  Check mpi{"libraries", "MPI", mpi_version() + (level.empty() ? "" : ", threads: " + level)};
-  if (level.empty()) {
+  Check mpi{"libraries", "MPI", version + (level.empty() ? "" : ", threads: " + level)};
+  if (version.empty()) {
+    mpi.value = "none: built without MPI, `weft launch` starts ranks";
+  } else if (level.empty()) {
     mpi.status = Status::missing;
     mpi.hint = "MPI_Init fails; reinstall openmpi-bin and libopenmpi-dev (launch/install)";
   }

@@ -3,7 +3,9 @@
 #include <dnnl.h>
 #include <fmt/core.h>
 #include <hdf5.h>
+#ifdef WEFT_HAS_MPI
 #include <mpi.h>
+#endif
 #include <omp.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +15,24 @@
 #include <cstdlib>
 
 namespace weft {
+namespace {
+
+const char* onednn_threading() {
+  switch (dnnl_version()->cpu_runtime) {
+    case DNNL_RUNTIME_OMP:
+      return "OpenMP";
+    case DNNL_RUNTIME_TBB:
+      return "TBB";
+    case DNNL_RUNTIME_SEQ:
+      return "one thread";
+    default:
+      return "other";
+  }
+}
+
+}  // namespace
+
+#ifdef WEFT_HAS_MPI
 namespace {
 
 constexpr std::array<const char*, 4> kThreadLevels = {"single", "funneled", "serialized",
@@ -43,19 +63,6 @@ int thread_level_index(int level) {
   _exit(written ? 0 : 1);
 }
 
-const char* onednn_threading() {
-  switch (dnnl_version()->cpu_runtime) {
-    case DNNL_RUNTIME_OMP:
-      return "OpenMP";
-    case DNNL_RUNTIME_TBB:
-      return "TBB";
-    case DNNL_RUNTIME_SEQ:
-      return "one thread";
-    default:
-      return "other";
-  }
-}
-
 }  // namespace
 
 std::string mpi_version() {
@@ -79,6 +86,10 @@ std::string mpi_thread_level() {
   if (child > 0) waitpid(child, nullptr, 0);
   return answered ? kThreadLevels[static_cast<size_t>(index)] : "";
 }
+#else
+std::string mpi_version() { return {}; }
+std::string mpi_thread_level() { return {}; }
+#endif
 
 std::string hdf5_version() {
   unsigned major = 0, minor = 0, release = 0;

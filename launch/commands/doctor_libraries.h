@@ -5,7 +5,8 @@
 
 namespace weft {
 
-// "Open MPI v4.1.4, ...": the library's own first line. Works without starting MPI.
+// "Open MPI v4.1.4, ...": the library's own first line; empty in a build without MPI. Works without
+// starting MPI.
 std::string mpi_version();
 // Starts MPI in a child process, because a broken installation aborts whoever starts it: "single",
 // "funneled", "serialized" or "multiple", the thread level MPI grants; empty when it did not start.

@@ -12,8 +12,9 @@
 #include "core/base/error.h"
 #include "parallel/comm/color_group.h"
 #include "parallel/comm/host_communicator.h"
-#include "parallel/comm/mpi/mpi_communicator.h"
+#include "parallel/comm/mpi/mpi_wire.h"
 #include "parallel/comm/mpi/requests.h"
+#include "parallel/comm/wire_communicator.h"
 
 namespace weft {
 namespace {
@@ -111,7 +112,8 @@ class MpiBootstrap final : public Bootstrap {
                              &group),
               "MPI_Comm_split");
     if (alone) return make_self_communicator(axis);
-    return make_mpi_communicator(group, members, axis, options_);
+    return make_wire_communicator(make_mpi_wire(group), static_cast<int>(me), members, axis,
+                                  options_);
   }
 
  private:

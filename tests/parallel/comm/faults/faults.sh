@@ -1,5 +1,5 @@
 #!/bin/sh
-# faults.sh PROGRAM MPIRUN...: however a rank goes wrong, the whole job ends soon, with the exit code
+# faults.sh PROGRAM LAUNCHER...: however a rank goes wrong, the whole job ends soon, with the exit code
 # and the words that docs/communication.md promises.
 set -u
 program=$1
@@ -8,7 +8,7 @@ failures=0
 
 # expect FAULT EXIT_CODE TEXT
 expect() {
-  output=$(timeout 30 $mpirun "$program" "$1" 2>&1)
+  output=$(timeout 30 $launcher "$program" "$1" 2>&1)
   code=$?
   if [ "$code" -ne "$2" ]; then
     echo "$1: exit code $code instead of $2"
@@ -24,7 +24,7 @@ expect() {
   esac
 }
 
-mpirun=$*
+launcher=$*
 expect none 0 ""
 expect throw 4 "i/o error: rank 1 cannot write"
 expect kill 137 "signal 9"

@@ -5,9 +5,8 @@
 //                        fold chunk s - 1 of the own block as it has arrived, post it to everybody;
 //                        wait for chunk s - 2 of the other blocks.
 //
-// reduce_scatter is the first half of it, all_gather the second. Messages with one tag between two
-// ranks arrive in order, so the tag only has to tell the kinds apart.
-#include "parallel/comm/mpi/mpi_communicator.h"
+// reduce_scatter is the first half of it, all_gather the second.
+#include "parallel/comm/wire_communicator.h"
 
 #include <fmt/format.h>
 
@@ -19,12 +18,9 @@
 #include "parallel/comm/blocks.h"
 #include "parallel/comm/fold.h"
 #include "parallel/comm/host_communicator.h"
-#include "parallel/comm/mpi/requests.h"
 
 namespace weft {
 namespace {
-
-enum Tag : int { kOpenTag = 1, kReduceTag, kGatherTag, kMessageHeaderTag, kMessageTag };
 
 // Payload that travels with the header: every rank sends it to every other one, so large groups
 // stop at less. The same on all ranks, as it decides what they do next.
@@ -34,7 +30,7 @@ size_t inline_bytes(int ranks) {
   return std::max(kLeast, kShared / static_cast<size_t>(ranks));
 }
 
-// Largest single message; MPI counts are ints.
+// Largest single message of a gather, a broadcast or an exchange.
 constexpr size_t kPieceBytes = size_t{64} << 20;
 
 std::byte* at(void* base, size_t bytes) { return static_cast<std::byte*>(base) + bytes; }
@@ -45,22 +41,19 @@ struct MessageHeader {
   int64_t count = 0;
 };
 
-class MpiCommunicator final : public HostCommunicator {
+class WireCommunicator final : public HostCommunicator {
  public:
-  MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world_ranks, const std::string& axis,
-                  const CommOptions& options);
-  ~MpiCommunicator() override;
-  MpiCommunicator(const MpiCommunicator&) = delete;
-  MpiCommunicator& operator=(const MpiCommunicator&) = delete;
+  WireCommunicator(std::unique_ptr<Wire> wire, int rank, std::vector<int> world_ranks,
+                   const std::string& axis, const CommOptions& options);
+  ~WireCommunicator() override;
+  WireCommunicator(const WireCommunicator&) = delete;
+  WireCommunicator& operator=(const WireCommunicator&) = delete;
 
  protected:
   void execute(const Call& call) override;
   void execute_exchange(std::span<const Message> messages, int64_t sequence) override;
 
  private:
-  // One message to and one from each peer: the requests of peer p at p and size() + p.
-  using Requests = std::vector<MPI_Request>;
-
   void run(const Call& call);
   void open(const Call& call);
   void check_headers(const CallHeader& mine) const;
@@ -74,11 +67,14 @@ class MpiCommunicator final : public HostCommunicator {
   void post_messages(std::span<const Message> messages);
   void check_messages(std::span<const Message> messages, int64_t sequence) const;
 
-  void send(const void* data, size_t bytes, int peer, Tag tag, Requests& requests);
-  void receive(void* data, size_t bytes, int peer, Tag tag, Requests& requests);
-  void wait(Requests& requests, const CallHeader& header);
-  [[noreturn]] void give_up(Requests& requests, std::span<const int> peers,
-                            const std::string& what);
+  void send(WireBatch batch, WireTag tag, int peer, const void* data, size_t bytes) {
+    wire_->send(batch, tag, peer, data, bytes);
+  }
+  void receive(WireBatch batch, WireTag tag, int peer, void* data, size_t bytes) {
+    wire_->receive(batch, tag, peer, data, bytes);
+  }
+  void wait(WireBatch batch, const CallHeader& header);
+  [[noreturn]] void give_up(WireBatch batch, const std::string& what);
   std::string member(int rank) const;
 
   bool is_inline(const CallHeader& header) const { return header.bytes() <= inline_bytes_; }
@@ -92,7 +88,7 @@ class MpiCommunicator final : public HostCommunicator {
     return chunks_.data() + slot * options_.chunk_bytes;
   }
 
-  MPI_Comm comm_;
+  std::unique_ptr<Wire> wire_;
   std::vector<int> world_ranks_;
   CommOptions options_;
   int exceptions_;
@@ -104,15 +100,15 @@ class MpiCommunicator final : public HostCommunicator {
   std::vector<std::byte> chunks_;  // two per peer, from the first large reduction on
   FoldScratch scratch_;
   std::vector<const void*> sources_;
-  std::vector<int> peers_;  // of each request of Requests
-  Requests opening_;
-  Requests reducing_[2];
-  Requests gathering_[2];
-
-  Requests exchanging_;  // headers first, then pieces
-  std::vector<int> exchange_peers_;
   std::vector<MessageHeader> message_headers_;
 };
+
+WireBatch reducing(int64_t step) {
+  return step % 2 == 0 ? WireBatch::reducing_even : WireBatch::reducing_odd;
+}
+WireBatch gathering(int64_t step) {
+  return step % 2 == 0 ? WireBatch::gathering_even : WireBatch::gathering_odd;
+}
 
 // One block's part of a chunked collective: elements [begin, begin + count) of the whole.
 struct Part {
@@ -129,10 +125,11 @@ int64_t steps_of(const Blocks& blocks, int64_t chunk) {
   return (blocks.size(0) + chunk - 1) / chunk;  // no block is longer than the first
 }
 
-MpiCommunicator::MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world_ranks,
-                                 const std::string& axis, const CommOptions& options)
+WireCommunicator::WireCommunicator(std::unique_ptr<Wire> wire, int rank,
+                                   std::vector<int> world_ranks, const std::string& axis,
+                                   const CommOptions& options)
     : HostCommunicator(rank, static_cast<int>(world_ranks.size()), axis),
-      comm_(comm),
+      wire_(std::move(wire)),
       world_ranks_(std::move(world_ranks)),
       options_(options),
       exceptions_(std::uncaught_exceptions()),
@@ -140,32 +137,24 @@ MpiCommunicator::MpiCommunicator(MPI_Comm comm, int rank, std::vector<int> world
       opening_out_(static_cast<size_t>(size()) * opening_bytes()),
       opening_in_(static_cast<size_t>(size()) * opening_bytes()),
       scratch_(size()),
-      sources_(static_cast<size_t>(size())) {
-  MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
-  const Requests none(static_cast<size_t>(2 * size()), MPI_REQUEST_NULL);
-  opening_ = reducing_[0] = reducing_[1] = gathering_[0] = gathering_[1] = none;
-  for (int i = 0; i < 2 * size(); ++i) peers_.push_back(i % size());
+      sources_(static_cast<size_t>(size())) {}
+
+WireCommunicator::~WireCommunicator() {
+  if (failure_.empty() && std::uncaught_exceptions() <= exceptions_) wire_->release();
 }
 
-MpiCommunicator::~MpiCommunicator() {
-  // Freeing is collective: after a failure the peers may not be there.
-  if (failure_.empty() && std::uncaught_exceptions() <= exceptions_) MPI_Comm_free(&comm_);
-}
-
-void MpiCommunicator::execute(const Call& call) {
+void WireCommunicator::execute(const Call& call) {
   if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
   try {
     run(call);
   } catch (const Error& error) {
     failure_ = error.what();
-    for (Requests* r : {&opening_, &reducing_[0], &reducing_[1], &gathering_[0], &gathering_[1]}) {
-      cancel_requests(*r);
-    }
+    wire_->cancel();
     throw;
   }
 }
 
-void MpiCommunicator::run(const Call& call) {
+void WireCommunicator::run(const Call& call) {
   const CallHeader& h = call.header;
   open(call);
   if (is_inline(h)) return finish_inline(call);
@@ -186,7 +175,7 @@ void MpiCommunicator::run(const Call& call) {
 
 // ---- Opening ------------------------------------------------------------------------------------
 
-const void* MpiCommunicator::inline_payload(const Call& call, int peer) const {
+const void* WireCommunicator::inline_payload(const Call& call, int peer) const {
   const CallHeader& h = call.header;
   if (!is_inline(h) || h.bytes() == 0) return nullptr;
   if (h.op == CommOp::barrier || (h.op == CommOp::broadcast && h.root != rank())) return nullptr;
@@ -194,9 +183,10 @@ const void* MpiCommunicator::inline_payload(const Call& call, int peer) const {
   return call.in;
 }
 
-void MpiCommunicator::open(const Call& call) {
+void WireCommunicator::open(const Call& call) {
   for (int p = 0; p < size(); ++p) {
-    if (p != rank()) receive(opening_from(p), opening_bytes(), p, kOpenTag, opening_);
+    if (p != rank())
+      receive(WireBatch::opening, WireTag::open, p, opening_from(p), opening_bytes());
   }
   for (int p = 0; p < size(); ++p) {
     if (p == rank()) continue;
@@ -205,13 +195,13 @@ void MpiCommunicator::open(const Call& call) {
     const void* payload = inline_payload(call, p);
     const size_t bytes = payload == nullptr ? 0 : call.header.bytes();
     if (bytes > 0) std::memcpy(message + sizeof(CallHeader), payload, bytes);
-    send(message, sizeof(CallHeader) + bytes, p, kOpenTag, opening_);
+    send(WireBatch::opening, WireTag::open, p, message, sizeof(CallHeader) + bytes);
   }
-  wait(opening_, call.header);
+  wait(WireBatch::opening, call.header);
   check_headers(call.header);
 }
 
-void MpiCommunicator::check_headers(const CallHeader& mine) const {
+void WireCommunicator::check_headers(const CallHeader& mine) const {
   for (int p = 0; p < size(); ++p) {
     if (p == rank()) continue;
     CallHeader theirs;
@@ -223,7 +213,7 @@ void MpiCommunicator::check_headers(const CallHeader& mine) const {
   }
 }
 
-void MpiCommunicator::finish_inline(const Call& call) {
+void WireCommunicator::finish_inline(const Call& call) {
   const CallHeader& h = call.header;
   const auto payload = [&](int p) -> const std::byte* {
     if (p != rank()) return opening_from(p) + sizeof(CallHeader);
@@ -244,7 +234,7 @@ void MpiCommunicator::finish_inline(const Call& call) {
 
 // ---- Large payloads -----------------------------------------------------------------------------
 
-void MpiCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, bool gather) {
+void WireCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, bool gather) {
   const auto chunk = static_cast<int64_t>(options_.chunk_bytes / call.header.element_bytes());
   const int64_t steps = steps_of(blocks, chunk);
   chunks_.resize(2 * static_cast<size_t>(size()) * options_.chunk_bytes);
@@ -254,34 +244,33 @@ void MpiCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, bool
   for (int64_t s = 0; s < steps + 2; ++s) {
     if (s < steps) post_reduce(call, blocks, s);
     if (1 <= s && s <= steps) {
-      wait(reducing_[(s - 1) & 1], call.header);
+      wait(reducing(s - 1), call.header);
       fold_chunk(call, blocks, s - 1, out);
       if (gather) post_gather(call, blocks, s - 1, chunk);
     }
-    if (gather && s >= 2) wait(gathering_[s & 1], call.header);
+    if (gather && s >= 2) wait(gathering(s), call.header);
   }
 }
 
-void MpiCommunicator::post_reduce(const Call& call, const Blocks& blocks, int64_t step) {
+void WireCommunicator::post_reduce(const Call& call, const Blocks& blocks, int64_t step) {
   const size_t element = call.header.element_bytes();
   const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
   const Part mine = part_of(blocks, rank(), step, chunk);
-  Requests& requests = reducing_[step & 1];
   for (int p = 0; p < size(); ++p) {
     if (p == rank() || mine.count == 0) continue;
-    receive(chunk_from(p, step), static_cast<size_t>(mine.count) * element, p, kReduceTag,
-            requests);
+    receive(reducing(step), WireTag::reduce, p, chunk_from(p, step),
+            static_cast<size_t>(mine.count) * element);
   }
   for (int p = 0; p < size(); ++p) {
     const Part part = part_of(blocks, p, step, chunk);
     if (p == rank() || part.count == 0) continue;
-    send(at(call.in, static_cast<size_t>(part.begin) * element),
-         static_cast<size_t>(part.count) * element, p, kReduceTag, requests);
+    send(reducing(step), WireTag::reduce, p, at(call.in, static_cast<size_t>(part.begin) * element),
+         static_cast<size_t>(part.count) * element);
   }
 }
 
 // `own`: where the fold of the own block goes, from its first element on.
-void MpiCommunicator::fold_chunk(const Call& call, const Blocks& blocks, int64_t step, void* own) {
+void WireCommunicator::fold_chunk(const Call& call, const Blocks& blocks, int64_t step, void* own) {
   const size_t element = call.header.element_bytes();
   const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
   const Part mine = part_of(blocks, rank(), step, chunk);
@@ -297,25 +286,26 @@ void MpiCommunicator::fold_chunk(const Call& call, const Blocks& blocks, int64_t
 
 // Chunk `step` of the own block goes to everybody, theirs come in; all lie in call.out. The chunks
 // that come in overwrite what post_reduce sent, which wait() has seen leave.
-void MpiCommunicator::post_gather(const Call& call, const Blocks& blocks, int64_t step,
-                                  int64_t chunk) {
+void WireCommunicator::post_gather(const Call& call, const Blocks& blocks, int64_t step,
+                                   int64_t chunk) {
   const size_t element = call.header.element_bytes();
-  Requests& requests = gathering_[step & 1];
   const Part mine = part_of(blocks, rank(), step, chunk);
   for (int p = 0; p < size(); ++p) {
     const Part part = part_of(blocks, p, step, chunk);
     if (p == rank() || part.count == 0) continue;
-    receive(at(call.out, static_cast<size_t>(part.begin) * element),
-            static_cast<size_t>(part.count) * element, p, kGatherTag, requests);
+    receive(gathering(step), WireTag::gather, p,
+            at(call.out, static_cast<size_t>(part.begin) * element),
+            static_cast<size_t>(part.count) * element);
   }
   for (int p = 0; p < size(); ++p) {
     if (p == rank() || mine.count == 0) continue;
-    send(at(call.out, static_cast<size_t>(mine.begin) * element),
-         static_cast<size_t>(mine.count) * element, p, kGatherTag, requests);
+    send(gathering(step), WireTag::gather, p,
+         at(call.out, static_cast<size_t>(mine.begin) * element),
+         static_cast<size_t>(mine.count) * element);
   }
 }
 
-void MpiCommunicator::gather_blocks(const Call& call, const Blocks& blocks) {
+void WireCommunicator::gather_blocks(const Call& call, const Blocks& blocks) {
   const size_t element = call.header.element_bytes();
   void* const own = at(call.out, static_cast<size_t>(blocks.begin(rank())) * element);
   if (own != call.in) std::memcpy(own, call.in, call.header.bytes());
@@ -323,74 +313,69 @@ void MpiCommunicator::gather_blocks(const Call& call, const Blocks& blocks) {
   const int64_t steps = steps_of(blocks, chunk);
   for (int64_t s = 0; s < steps + 1; ++s) {
     if (s < steps) post_gather(call, blocks, s, chunk);
-    if (s >= 1) wait(gathering_[(s - 1) & 1], call.header);
+    if (s >= 1) wait(gathering(s - 1), call.header);
   }
 }
 
-void MpiCommunicator::broadcast_pieces(const Call& call) {
+void WireCommunicator::broadcast_pieces(const Call& call) {
   const CallHeader& h = call.header;
   for (size_t begin = 0; begin < h.bytes(); begin += kPieceBytes) {
     const size_t bytes = std::min(kPieceBytes, h.bytes() - begin);
-    if (h.root != rank()) receive(at(call.out, begin), bytes, h.root, kGatherTag, gathering_[0]);
-    for (int p = 0; p < size() && h.root == rank(); ++p) {
-      if (p != rank()) send(at(call.in, begin), bytes, p, kGatherTag, gathering_[0]);
+    if (h.root != rank()) {
+      receive(gathering(0), WireTag::gather, h.root, at(call.out, begin), bytes);
     }
-    wait(gathering_[0], h);
+    for (int p = 0; p < size() && h.root == rank(); ++p) {
+      if (p != rank()) send(gathering(0), WireTag::gather, p, at(call.in, begin), bytes);
+    }
+    wait(gathering(0), h);
   }
 }
 
 // ---- Exchange -----------------------------------------------------------------------------------
 
-void MpiCommunicator::execute_exchange(std::span<const Message> messages, int64_t sequence) {
+void WireCommunicator::execute_exchange(std::span<const Message> messages, int64_t sequence) {
   if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
   try {
     post_messages(messages);
     bool done = false;
     try {
-      done = wait_requests(exchanging_, options_.deadline, "exchange");
+      done = wire_->wait(WireBatch::exchange, options_.deadline, "exchange");
     } catch (const Error&) {
-      check_messages(messages, sequence);  // says more than MPI does, if this is why
+      check_messages(messages, sequence);  // says more than the transport does, if this is why
       throw;
     }
-    if (!done) give_up(exchanging_, exchange_peers_, fmt::format("exchange (call {})", sequence));
+    if (!done) give_up(WireBatch::exchange, fmt::format("exchange (call {})", sequence));
     check_messages(messages, sequence);
   } catch (const Error& error) {
     failure_ = error.what();
-    cancel_requests(exchanging_);
+    wire_->cancel();
     throw;
   }
 }
 
 // Headers travel ahead of the data, so that they are here when the data turns out not to fit.
-void MpiCommunicator::post_messages(std::span<const Message> messages) {
-  exchanging_.clear();
-  exchange_peers_.clear();
+void WireCommunicator::post_messages(std::span<const Message> messages) {
   message_headers_.assign(messages.size(), MessageHeader{});
-  const auto post = [&](bool is_send, void* data, size_t bytes, int peer, Tag tag) {
-    MPI_Request request = MPI_REQUEST_NULL;
-    const auto n = static_cast<int>(bytes);
-    check_mpi(is_send ? MPI_Isend(data, n, MPI_BYTE, peer, tag, comm_, &request)
-                      : MPI_Irecv(data, n, MPI_BYTE, peer, tag, comm_, &request),
-              "exchange");
-    exchanging_.push_back(request);
-    exchange_peers_.push_back(peer);
+  const auto post = [&](bool is_send, WireTag tag, int peer, void* data, size_t bytes) {
+    if (is_send) return send(WireBatch::exchange, tag, peer, data, bytes);
+    receive(WireBatch::exchange, tag, peer, data, bytes);
   };
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& m = messages[i];
     const bool is_send = m.kind == P2P::Kind::send;
     MessageHeader& header = message_headers_[i];
     if (is_send) header = {m.dtype, m.count};
-    post(is_send, &header, sizeof header, m.peer, kMessageHeaderTag);
+    post(is_send, WireTag::message_header, m.peer, &header, sizeof header);
   }
   for (const Message& m : messages) {
     for (size_t begin = 0; begin < m.bytes(); begin += kPieceBytes) {
-      post(m.kind == P2P::Kind::send, at(m.data, begin), std::min(kPieceBytes, m.bytes() - begin),
-           m.peer, kMessageTag);
+      post(m.kind == P2P::Kind::send, WireTag::message, m.peer, at(m.data, begin),
+           std::min(kPieceBytes, m.bytes() - begin));
     }
   }
 }
 
-void MpiCommunicator::check_messages(std::span<const Message> messages, int64_t sequence) const {
+void WireCommunicator::check_messages(std::span<const Message> messages, int64_t sequence) const {
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& m = messages[i];
     const MessageHeader& h = message_headers_[i];
@@ -401,42 +386,20 @@ void MpiCommunicator::check_messages(std::span<const Message> messages, int64_t 
   }
 }
 
-// ---- Messages -----------------------------------------------------------------------------------
+// ---- Waiting ------------------------------------------------------------------------------------
 
-void MpiCommunicator::send(const void* data, size_t bytes, int peer, Tag tag, Requests& requests) {
-  check_mpi(MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, comm_,
-                      &requests[static_cast<size_t>(peer)]),
-            "MPI_Isend");
+void WireCommunicator::wait(WireBatch batch, const CallHeader& header) {
+  if (!wire_->wait(batch, options_.deadline, name(header.op))) give_up(batch, to_string(header));
 }
 
-void MpiCommunicator::receive(void* data, size_t bytes, int peer, Tag tag, Requests& requests) {
-  check_mpi(MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, peer, tag, comm_,
-                      &requests[static_cast<size_t>(size() + peer)]),
-            "MPI_Irecv");
-}
-
-void MpiCommunicator::wait(Requests& requests, const CallHeader& header) {
-  if (wait_requests(requests, options_.deadline, name(header.op))) return;
-  give_up(requests, peers_, to_string(header));
-}
-
-void MpiCommunicator::give_up(Requests& requests, std::span<const int> peers,
-                              const std::string& what) {
-  std::vector<bool> missing(static_cast<size_t>(size()));
-  for (size_t i = 0; i < requests.size(); ++i) {
-    int done = 0;
-    check_mpi(MPI_Test(&requests[i], &done, MPI_STATUS_IGNORE), what);
-    if (done == 0) missing[static_cast<size_t>(peers[i])] = true;
-  }
+void WireCommunicator::give_up(WireBatch batch, const std::string& what) {
   std::string names;
-  for (int p = 0; p < size(); ++p) {
-    if (missing[static_cast<size_t>(p)]) names += (names.empty() ? "" : ", ") + member(p);
-  }
+  for (const int p : wire_->missing(batch)) names += (names.empty() ? "" : ", ") + member(p);
   fail(ErrorKind::peer, "{} on axis {}: {} waits for {}, no answer within {:g} s", what, axis(),
        member(rank()), names, std::chrono::duration<double>(options_.deadline).count());
 }
 
-std::string MpiCommunicator::member(int rank) const {
+std::string WireCommunicator::member(int rank) const {
   const int world_rank = world_ranks_[static_cast<size_t>(rank)];
   return world_rank == rank ? fmt::format("rank {}", rank)
                             : fmt::format("rank {} (world rank {})", rank, world_rank);
@@ -444,12 +407,12 @@ std::string MpiCommunicator::member(int rank) const {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm comm, std::vector<int> world_ranks,
-                                                    const std::string& axis,
-                                                    const CommOptions& options) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return std::make_unique<MpiCommunicator>(comm, rank, std::move(world_ranks), axis, options);
+std::unique_ptr<Communicator> make_wire_communicator(std::unique_ptr<Wire> wire, int rank,
+                                                     std::vector<int> world_ranks,
+                                                     const std::string& axis,
+                                                     const CommOptions& options) {
+  return std::make_unique<WireCommunicator>(std::move(wire), rank, std::move(world_ranks), axis,
+                                            options);
 }
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-// The job that an MPI test program is one rank of (cmake: weft_mpi_tests).
+// The job that a test program is one rank of (cmake: weft_job_tests).
 #pragma once
 
 #include "core/dist/communicator.h"
@@ -6,6 +6,6 @@
 namespace weft::testing {
 
 // The bootstrap main has made; every rank runs the same tests in the same order.
-Bootstrap& mpi_bootstrap();
+Bootstrap& job_bootstrap();
 
 }  // namespace weft::testing

@@ -5,7 +5,7 @@
 #include "parallel/comm/bootstrap.h"
 #include "tests/support/allocation_count.h"
 #include "tests/support/collective_cases.h"
-#include "tests/support/mpi_main.h"
+#include "tests/support/job_main.h"
 #include "tests/support/steady_calls.h"
 
 namespace weft {
@@ -13,29 +13,29 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::mpi_bootstrap;
+using testing::job_bootstrap;
 using testing::tensor_of;
 
 std::unique_ptr<Communicator> whole_world(const std::string& axis) {
-  return mpi_bootstrap().split(0, mpi_bootstrap().rank(), axis);
+  return job_bootstrap().split(0, job_bootstrap().rank(), axis);
 }
 
 template <typename T>
-class MpiOps : public ::testing::Test {};
+class JobOps : public ::testing::Test {};
 using Types = ::testing::Types<float, double, int64_t>;
-TYPED_TEST_SUITE(MpiOps, Types);
+TYPED_TEST_SUITE(JobOps, Types);
 
-TYPED_TEST(MpiOps, EveryOpAndSize) {
+TYPED_TEST(JobOps, EveryOpAndSize) {
   const auto comm = whole_world("world");
   CpuStream stream(1, false);
   testing::check_every_op<TypeParam>(*comm, stream);
 }
 
-// The same contributions through threads and through MPI, bit for bit.
-TYPED_TEST(MpiOps, GivesTheBitsOfLocalRanks) {
+// The same contributions through threads and through processes, bit for bit.
+TYPED_TEST(JobOps, GivesTheBitsOfLocalRanks) {
   constexpr int64_t kCount = 100003;
-  const int ranks = mpi_bootstrap().size();
-  const int me = mpi_bootstrap().rank();
+  const int ranks = job_bootstrap().size();
+  const int me = job_bootstrap().rank();
   const auto comm = whole_world("world");
   CpuStream stream(1, false);
   std::vector<TypeParam> mine = testing::values_of<TypeParam>(me, kCount);
@@ -49,10 +49,10 @@ TYPED_TEST(MpiOps, GivesTheBitsOfLocalRanks) {
   });
 }
 
-TEST(Mpi, IsStartedWithSeveralRanks) { EXPECT_GE(mpi_bootstrap().size(), 2); }
+TEST(Job, IsStartedWithSeveralRanks) { EXPECT_GE(job_bootstrap().size(), 2); }
 
-TEST(Mpi, SplitOrdersByKey) {
-  Bootstrap& bootstrap = mpi_bootstrap();
+TEST(Job, SplitOrdersByKey) {
+  Bootstrap& bootstrap = job_bootstrap();
   const auto comm = bootstrap.split(-1, -bootstrap.rank(), "reversed");
   EXPECT_EQ(comm->rank(), bootstrap.size() - 1 - bootstrap.rank());
   const auto alone = bootstrap.split(bootstrap.rank(), 0, "alone");
@@ -62,8 +62,8 @@ TEST(Mpi, SplitOrdersByKey) {
   testing::check_every_op<float>(*alone, stream);
 }
 
-TEST(Mpi, ControlPlane) {
-  Bootstrap& bootstrap = mpi_bootstrap();
+TEST(Job, ControlPlane) {
+  Bootstrap& bootstrap = job_bootstrap();
   EXPECT_EQ(bootstrap.local_size(), bootstrap.size());
   EXPECT_EQ(bootstrap.local_rank(), bootstrap.rank());
   const std::string mine(static_cast<size_t>(bootstrap.rank()), 'x');
@@ -73,8 +73,8 @@ TEST(Mpi, ControlPlane) {
   bootstrap.barrier();
 }
 
-TEST(Mpi, MeshReducesAlongItsAxes) {
-  Bootstrap& bootstrap = mpi_bootstrap();
+TEST(Job, MeshReducesAlongItsAxes) {
+  Bootstrap& bootstrap = job_bootstrap();
   Mesh mesh(bootstrap, {.dp = bootstrap.size() / 2, .tp = 2});
   CpuStream stream(1, false);
   std::vector<int64_t> ones{1, 1 + mesh.coord().tp};
@@ -87,7 +87,7 @@ TEST(Mpi, MeshReducesAlongItsAxes) {
 }
 
 // Rank 0 starts its large reduction in the background before the small one, the others after it.
-TEST(Mpi, TwoCommunicatorsOnTwoStreamsDoNotWaitForEachOther) {
+TEST(Job, TwoCommunicatorsOnTwoStreamsDoNotWaitForEachOther) {
   const auto a = whole_world("a");
   const auto b = whole_world("b");
   CpuStream background(1, true);
@@ -106,7 +106,7 @@ TEST(Mpi, TwoCommunicatorsOnTwoStreamsDoNotWaitForEachOther) {
   }
 }
 
-TEST(Mpi, DifferentCallsAreNamed) {
+TEST(Job, DifferentCallsAreNamed) {
   const auto comm = whole_world("tp");
   CpuStream stream(1, false);
   const bool odd = comm->rank() == 1;
@@ -128,7 +128,7 @@ TEST(Mpi, DifferentCallsAreNamed) {
   }
 }
 
-TEST(Mpi, DifferentMessagesAreNamed) {
+TEST(Job, DifferentMessagesAreNamed) {
   const auto comm = whole_world("pp");
   CpuStream stream(1, false);
   // More than fits, and less than expected.
@@ -156,7 +156,7 @@ TEST(Mpi, DifferentMessagesAreNamed) {
   }
 }
 
-TEST(Mpi, CollectivesTakeNothingFromTheHeapAfterTheFirstRound) {
+TEST(Job, CollectivesTakeNothingFromTheHeapAfterTheFirstRound) {
   const auto comm = whole_world("world");
   CpuStream stream(1, true);
   testing::SteadyCalls calls(*comm);

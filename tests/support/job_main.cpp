@@ -1,6 +1,6 @@
-// main of MPI test programs: every rank runs all tests, rank 0 reports, the others report only what
-// fails there. A rank's failure is the job's.
-#include "tests/support/mpi_main.h"
+// main of test programs that are the ranks of a job: every rank runs all tests, rank 0 reports, the
+// others report only what fails there. A rank's failure is the job's.
+#include "tests/support/job_main.h"
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ std::unique_ptr<Bootstrap>& bootstrap_of_this_process() {
 class FailurePrinter : public ::testing::EmptyTestEventListener {
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    std::cerr << "rank " << mpi_bootstrap().rank() << ": " << result.file_name() << ":"
+    std::cerr << "rank " << job_bootstrap().rank() << ": " << result.file_name() << ":"
               << result.line_number() << ": " << result.summary() << std::endl;
   }
 };
@@ -33,7 +33,7 @@ int run(int argc, char** argv) {
   options.deadline = std::chrono::seconds(120);
   options.chunk_bytes = size_t{16} << 10;  // so that buffers of test size take several
   bootstrap_of_this_process() = make_bootstrap(options);
-  if (mpi_bootstrap().rank() != 0) {
+  if (job_bootstrap().rank() != 0) {
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
     listeners.Append(new FailurePrinter);
@@ -46,7 +46,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-Bootstrap& mpi_bootstrap() { return *bootstrap_of_this_process(); }
+Bootstrap& job_bootstrap() { return *bootstrap_of_this_process(); }
 
 }  // namespace weft::testing
 

@@ -1,0 +1,21 @@
+// The collectives of a group whose ranks are processes that exchange messages.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/dist/communicator.h"
+#include "parallel/comm/options.h"
+#include "parallel/comm/wire.h"
+
+namespace weft {
+
+// Rank `rank` of the group; world_ranks: the group's ranks in group order, at least two, for
+// messages. Collective destruction: all ranks destroy theirs, unless one has failed.
+std::unique_ptr<Communicator> make_wire_communicator(std::unique_ptr<Wire> wire, int rank,
+                                                     std::vector<int> world_ranks,
+                                                     const std::string& axis,
+                                                     const CommOptions& options);
+
+}  // namespace weft
