@@ -11,14 +11,16 @@ namespace weft {
 
 class AdamW {
  public:
-  // What the optimizer keeps of one parameter: of the elements this rank owns, flat, f32.
+  // What the optimizer keeps of one parameter: of the elements this rank owns, flat, in the
+  // configured type.
   struct State {
     Tensor exp_avg;
     Tensor exp_avg_sq;
   };
 
-  AdamW(const AdamWConfig& config, ParameterSet& parameters)
-      : config_(config), parameters_(parameters) {}
+  // `seed` decides stochastic rounding, where that is configured.
+  AdamW(const AdamWConfig& config, uint64_t seed, ParameterSet& parameters)
+      : config_(config), seed_(seed), parameters_(parameters) {}
 
   // Lays out the state in `arena`, zero (both moments start at 0).
   void allocate(Arena& arena);
@@ -30,13 +32,28 @@ class AdamW {
   void step(double lr, const Tensor& clip, const Tensor& update, Ops& ops, Stream& stream,
             UpdateListener* listener = nullptr);
 
+  // Makes the values that this rank owns from master weights that came from elsewhere, as update
+  // number `update` left them; 0: to nearest. Where there are no masters there is nothing to do.
+  void round_weights(int64_t update, Ops& ops, Stream& stream, UpdateListener* listener = nullptr);
+
   // State of parameters[i].
   const State& state(size_t i) const { return states_[i]; }
 
  private:
+  // A run of owned elements that are one rectangle of a logical tensor: what one call updates.
+  struct Piece {
+    int64_t begin, end;  // of the owned elements
+    StochasticRounding rounding;
+  };
+
+  std::vector<Piece> pieces_of(const Parameter& p) const;
+  bool stochastic(const Parameter& p) const;
+
   AdamWConfig config_;
+  uint64_t seed_;
   ParameterSet& parameters_;
   std::vector<State> states_;
+  std::vector<std::vector<Piece>> pieces_;  // by parameter
 };
 
 }  // namespace weft

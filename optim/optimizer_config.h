@@ -6,16 +6,24 @@
 #include <string>
 #include <vector>
 
+#include "core/base/dtype.h"
 #include "core/base/fields.h"
 
 namespace weft {
 
 struct AdamWConfig {
+  enum class StateType { f32, bf16 };
+  friend constexpr auto enum_names(StateType) { return named_values("f32", "bf16"); }
+
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
   double weight_decay = 0.1;
+  StateType state_dtype = StateType::f32;
+  bool stochastic_rounding = false;
   std::vector<std::string> freeze;
+
+  DType state_type() const { return state_dtype == StateType::bf16 ? DType::bf16 : DType::f32; }
 
   void fields(FieldList& list) {
     list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
@@ -28,6 +36,11 @@ struct AdamWConfig {
         "weight_decay", weight_decay, at_least(0.0), "",
         "Decoupled decay of weight matrices and embeddings, times the learning rate; biases and "
         "norms do not decay.");
+    list.key("state_dtype", state_dtype,
+             "Type that the running means are kept in: 8 bytes a weight, or 4 in bf16.");
+    list.key("stochastic_rounding", stochastic_rounding,
+             "Whether what an update stores in bf16, weights to compute with and running means, is "
+             "rounded up or down at random so that its mean is kept; the same in every layout.");
     list.key("freeze", freeze, TextRule::path,
              "Tensors that are neither updated nor decayed, by patterns of names such as "
              "h.*.attn.[qkv].* as shells have them.");
@@ -43,8 +56,6 @@ struct LossScaleConfig {
   double growth = 2;
   double backoff = 0.5;
   double min = 1;
-
-  bool operator==(const LossScaleConfig&) const = default;
 
   void fields(FieldList& list) {
     list.key("dynamic", dynamic,

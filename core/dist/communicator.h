@@ -2,9 +2,9 @@
 //
 // Calls are asynchronous on the given Stream: buffers may be touched again when later work on that
 // stream runs, and must stay alive until then. All ranks of the group make the same calls in the
-// same order. Sums accumulate in f32 for f32 and narrower types, f64 for f64, as a fixed balanced
-// binary tree over rank order ((r0+r1)+(r2+r3))..., the same on every transport, so the same ranks
-// always give the same bits. A group of one rank does nothing.
+// same order. Sums accumulate in f32 for f32, bf16 and f16 (which are rounded once, at the end),
+// f64 for f64, as a fixed balanced binary tree over rank order ((r0+r1)+(r2+r3))..., the same on
+// every transport, so the same ranks always give the same bits. A group of one rank does nothing.
 //
 // Errors: Error{peer} when another rank failed, made a different call, or did not answer within the
 // deadline; the message names the op, its sequence number, the axis and the rank.
@@ -39,10 +39,10 @@ class Communicator {
   virtual int size() const = 0;
   virtual const std::string& axis() const = 0;  // "world", "dp", "tp", ...; for messages and traces
 
-  // f32, f64, i64; in place.
+  // f32, f64, bf16, f16, i64; in place.
   virtual void all_reduce(const Tensor& inout, ReduceOp op, Stream& stream) = 0;
   // in: size() * n elements, out: n elements, the sum of everybody's block rank(). out may be block
-  // rank() of in, not otherwise overlap it; in is destroyed. f32, f64.
+  // rank() of in, not otherwise overlap it; in is destroyed. f32, f64, bf16, f16.
   virtual void reduce_scatter(const Tensor& in, const Tensor& out, Stream& stream) = 0;
   // in: n elements, out: size() * n elements in rank order. in may be block rank() of out.
   virtual void all_gather(const Tensor& in, const Tensor& out, Stream& stream) = 0;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/base/philox.h"
+#include "core/dist/upload.h"
 #include "core/ops/ops.h"
 
 namespace weft {
@@ -61,11 +62,14 @@ Parameter* ParameterSet::add_alias(Parameter& of, int64_t unit) {
   return aliases_.back().get();
 }
 
-void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype) {
-  make_layout(dtype);
+void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype, Arena* masters) {
+  const DType sums = accumulator(dtype);
+  has_masters_ = sums != dtype && masters != nullptr;
+  make_layout(sums);
   buckets_.assign(layout_.buckets().size(), {});
   allocate_values(values, dtype);
-  if (grads != nullptr) allocate_grads(*grads, dtype);
+  if (has_masters_) allocate_masters(*masters, sums);
+  if (grads != nullptr) allocate_grads(*grads, sums);
   for (const auto& p : parameters_) place(*p);
   for (const auto& p : aliases_) place(*p);
 }
@@ -139,6 +143,14 @@ void ParameterSet::allocate_values(Arena& arena, DType dtype) {
   }
 }
 
+void ParameterSet::allocate_masters(Arena& arena, DType dtype) {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const ShardLayout::Bucket& place = layout_.buckets()[b];
+    if (place.first >= parameters_.size()) continue;  // of aliases: nothing is updated there
+    buckets_[b].own_masters = arena.allocate(buckets_[b].own_values.shape(), dtype);
+  }
+}
+
 void ParameterSet::allocate_grads(Arena& arena, DType dtype) {
   const bool sharded = sharding_.zero >= 2;
   const std::vector<Tensor> windows =
@@ -182,33 +194,36 @@ void ParameterSet::place(Parameter& p) {
   };
   p.value = window(memory.values);
   p.own_value = own(memory.own_values);
+  p.own_master = memory.own_masters.empty() ? p.own_value : own(memory.own_masters);
   if (memory.grads.empty()) return;
   p.grad = window(memory.grads);
   p.own_grad = own(memory.own_grads);
 }
 
 ParameterSet::Values ParameterSet::kept_values(const Parameter& p) const {
-  if (sharding_.zero == 3) return {p.own, p.own_value};
+  if (has_masters_ || sharding_.zero == 3) return {p.own, p.own_master};
   return {{0, p.local.elements()}, p.value.view({p.local.elements()})};
 }
 
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
   if (!device.has_memory()) return;
   std::vector<float> f32;
-  std::vector<double> f64;
+  const auto fill = [&](const Parameter& p, ElementRange range, const Tensor& elements) {
+    f32.resize(static_cast<size_t>(range.size()));
+    for (const Region& r : clip(regions(p.spec, mesh_, coord_), range)) {
+      initial_values(p.spec, r, seed, f32.data() + r.local_begin - range.begin);
+    }
+    upload(f32, elements, device, stream);
+  };
   for (const auto& p : parameters_) {
     const Values kept = kept_values(*p);
-    f32.resize(static_cast<size_t>(kept.range.size()));
-    for (const Region& r : clip(regions(p->spec, mesh_, coord_), kept.range)) {
-      initial_values(p->spec, r, seed, f32.data() + r.local_begin - kept.range.begin);
+    fill(*p, kept.range, kept.elements);
+    if (!has_masters_) continue;
+    if (sharding_.zero == 3) {
+      fill(*p, p->own, p->own_value);
+    } else {
+      fill(*p, {0, p->local.elements()}, p->value.view({p->local.elements()}));
     }
-    const void* source = f32.data();
-    if (kept.elements.dtype() == DType::f64) {
-      f64.assign(f32.begin(), f32.end());
-      source = f64.data();
-    }
-    device.copy_to_device(kept.elements.raw(), source, kept.elements.bytes(), stream);
-    stream.synchronize();
   }
 }
 

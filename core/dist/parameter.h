@@ -28,13 +28,16 @@ struct Parameter {
   // First element in the flat order of the whole model as this tensor-parallel coordinate cuts it,
   // each parameter padded to whole Ops::kNormBlocks; the same for every dp, pp and ZeRO stage.
   int64_t position = 0;
-  // Windows on the set's memory; empty before allocate(). With ZeRO 3, value is there only from
-  // UnitListener::before_unit on; with ZeRO 2 and 3 the same holds for grad in backward.
+  // Windows on the set's memory; empty before allocate(). value is what is computed with. With ZeRO
+  // 3, it is there only from UnitListener::before_unit on; with ZeRO 2 and 3 the same holds for
+  // grad in backward.
   Tensor value;
   Tensor grad;
-  // The local elements that this rank owns, and flat windows on them.
+  // The local elements that this rank owns, and flat windows on them. own_master is what is
+  // updated: own_value itself, or where that is of a 16-bit type, what it is rounded from.
   ElementRange own;
   Tensor own_value;
+  Tensor own_master;
   Tensor own_grad;
   // The parameter whose value this is too; its gradient is a part of that one's. Else null.
   Parameter* alias_of = nullptr;
@@ -62,8 +65,10 @@ class ParameterSet {
   // The memory of one bucket, padding and all: of every rank, and this rank's own part of it (the
   // whole without ZeRO). `values` lies in a slot with ZeRO 3, `grads` in one with 2 and 3.
   // Gradients are empty in inference. `levels` are like grads, with ZeRO 2 and 3 like own_grads.
+  // own_masters are empty where values are updated themselves.
   struct BucketMemory {
     Tensor values, own_values;
+    Tensor own_masters;
     Tensor grads, own_grads;
     std::vector<Tensor> levels;
   };
@@ -78,13 +83,17 @@ class ParameterSet {
   // own, which is to be added to the parameter's. After all parameters.
   Parameter* add_alias(Parameter& of, int64_t unit);
 
-  // Lays values and gradients out in the order of registration, in `dtype`, each parameter at a
-  // multiple of Ops::kNormBlock elements. An absent gradient arena leaves gradients empty
-  // (inference).
-  void allocate(Arena& values, Arena* grads, DType dtype);
+  // Lays values out in the order of registration, in `dtype`, and gradients in its accumulator's
+  // type, each parameter at a multiple of Ops::kNormBlock elements. An absent gradient arena leaves
+  // gradients empty (inference). Where values are of a 16-bit type, master weights of the
+  // accumulator's lie in `masters`; absent, there are none and no updates.
+  void allocate(Arena& values, Arena* grads, DType dtype, Arena* masters = nullptr);
+  // Whether there are master weights beside the values.
+  bool has_masters() const { return has_masters_; }
 
-  // Fills this rank's values: each element is a function of (seed, logical tensor name, global
-  // element index) alone, so every mesh starts from the same weights. f32 or f64.
+  // Fills this rank's values and masters: each element is a function of (seed, logical tensor name,
+  // global element index) alone, rounded to nearest where the type is narrower than f32, so every
+  // mesh starts from the same weights.
   void initialize(uint64_t seed, Device& device, Stream& stream);
 
   // What follows is about the parameters that this rank holds.
@@ -111,16 +120,22 @@ class ParameterSet {
   ElementRange share(const Parameter& parameter) const {
     return layout_.share(parameter.index, gradient_rank(coord_, mesh_));
   }
-  // The elements of a parameter whose values this rank always has, and a flat window on them.
+  // The elements of a parameter that this rank always has, as they are updated, and a flat window
+  // on them: those it owns of masters, else those of values.
   struct Values {
     ElementRange range;
     Tensor elements;
   };
   Values kept_values(const Parameter& parameter) const;
+  // Whether every rank of the gradient group keeps the same.
+  bool keeps_all_values() const {
+    return sharding_.zero == 0 || (sharding_.zero < 3 && !has_masters_);
+  }
 
  private:
   void make_layout(DType dtype);
   void allocate_values(Arena& arena, DType dtype);
+  void allocate_masters(Arena& arena, DType dtype);
   void allocate_grads(Arena& arena, DType dtype);
   std::vector<Tensor> allocate_slots(Arena& arena, DType dtype);
   void allocate_levels(Arena& arena, DType dtype);
@@ -132,6 +147,7 @@ class ParameterSet {
   Sharding sharding_;
   int64_t global_elements_ = 0;
   int64_t positions_ = 0;
+  bool has_masters_ = false;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::vector<std::unique_ptr<Parameter>> aliases_;
   ShardLayout layout_;
@@ -147,8 +163,8 @@ class GradientListener {
   virtual void gradient_ready(Parameter& parameter, Stream& stream) = 0;
 };
 
-// Told when the optimizer has updated what this rank owns of a parameter; compute on `stream` up to
-// this call has done it. Parameters come in order of registration.
+// Told when the optimizer has written what this rank owns of a parameter's value; compute on
+// `stream` up to this call has done it. Parameters come in order of registration.
 class UpdateListener {
  public:
   virtual ~UpdateListener() = default;

@@ -22,8 +22,10 @@ struct Generator::Memory {
   Saved saved;
 };
 
-Generator::Generator(const GptConfig& config, Device& device, Stream& compute, Ops& ops)
+Generator::Generator(const GptConfig& config, DType dtype, Device& device, Stream& compute,
+                     Ops& ops)
     : config_(config),
+      dtype_(dtype),
       device_(device),
       stream_(compute),
       ops_(ops),
@@ -36,6 +38,7 @@ Generator::Generator(const GptConfig& config, Device& device, Stream& compute, O
   Context ctx{.ops = *counting,
               .stream = stream_,
               .work = plan.workspace,
+              .dtype = dtype_,
               .samples = 1,
               .tokens = TokenShare::whole(config.context_length)};
   const Tensor longest = tokens_.view({1, config.context_length});
@@ -48,13 +51,13 @@ Generator::Generator(const GptConfig& config, Device& device, Stream& compute, O
 Generator::~Generator() = default;
 
 void Generator::lay_out(Memory& memory) {
-  parameters_.allocate(memory.weights, nullptr, DType::f32);
-  model_.allocate_constants(memory.weights, DType::f32, device_, stream_);
+  parameters_.allocate(memory.weights, nullptr, dtype_);
+  model_.allocate_constants(memory.weights, dtype_, device_, stream_);
   caches_.clear();
   const Shape cache{1, config_.context_length, config_.heads * config_.head_dim()};
   for (int64_t i = 0; i < config_.layers; ++i) {
-    const Tensor k = memory.state.allocate(cache, DType::f32);
-    caches_.push_back({k, memory.state.allocate(cache, DType::f32)});
+    const Tensor k = memory.state.allocate(cache, dtype_);
+    caches_.push_back({k, memory.state.allocate(cache, dtype_)});
   }
   tokens_ = memory.state.allocate({config_.context_length}, DType::i32);
   logits_ = memory.state.allocate({1, *config_.vocab_size}, DType::f32);
@@ -67,6 +70,7 @@ void Generator::compute_logits(std::span<const int32_t> window, int64_t cached, 
   Context ctx{.ops = ops_,
               .stream = stream_,
               .work = memory_->workspace,
+              .dtype = dtype_,
               .samples = 1,
               .tokens = TokenShare::whole(count)};
   device_.copy_to_device(tokens_.raw(), fresh.data(), fresh.size_bytes(), stream_);

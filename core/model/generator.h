@@ -22,8 +22,8 @@ struct GenerationOptions {
 class Generator {
  public:
   // Allocates memory for weights, caches and the longest prompt; weights are then in parameters()
-  // to be loaded. Everything given is borrowed.
-  Generator(const GptConfig& config, Device& device, Stream& compute, Ops& ops);
+  // to be loaded. `dtype` is that of weights and activations. Everything given is borrowed.
+  Generator(const GptConfig& config, DType dtype, Device& device, Stream& compute, Ops& ops);
   ~Generator();
 
   ParameterSet& parameters() { return parameters_; }
@@ -41,6 +41,7 @@ class Generator {
   void compute_logits(std::span<const int32_t> window, int64_t cached, bool use_cache);
 
   GptConfig config_;
+  DType dtype_;
   Device& device_;
   Stream& stream_;
   Ops& ops_;

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/dist/upload.h"
+
 namespace weft {
 namespace {
 
@@ -74,10 +76,7 @@ void Gpt::allocate_constants(Arena& arena, DType dtype, Device& device, Stream& 
       f64[static_cast<size_t>(t * width + c)] = c % 2 == 0 ? std::sin(angle) : std::cos(angle);
     }
   }
-  const std::vector<float> f32(f64.begin(), f64.end());
-  const void* source = dtype == DType::f64 ? static_cast<const void*>(f64.data()) : f32.data();
-  device.copy_to_device(fixed_positions_.raw(), source, fixed_positions_.bytes(), stream);
-  stream.synchronize();
+  upload(f64, fixed_positions_, device, stream);
 }
 
 Residual Gpt::embed(const Tensor& tokens, int64_t first_position, Saved& saved, Context& ctx) {

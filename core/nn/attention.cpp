@@ -38,8 +38,9 @@ Attention::Core Attention::allocate_core(bool keep, const Tensor& qkv, Saved& sa
                                          Context& ctx) const {
   const Shape out = all_rows(ctx, projection_.in());
   const Shape lse{ctx.samples, shape_.heads, ctx.tokens.count};
-  if (keep) return {saved.allocate(out, qkv.dtype()), saved.allocate(lse, qkv.dtype())};
-  return {ctx.work.allocate(out, qkv.dtype()), ctx.work.allocate(lse, qkv.dtype())};
+  const DType sums = accumulator(qkv.dtype());
+  if (keep) return {saved.allocate(out, qkv.dtype()), saved.allocate(lse, sums)};
+  return {ctx.work.allocate(out, qkv.dtype()), ctx.work.allocate(lse, sums)};
 }
 
 void Attention::forward_core(const Tensor& qkv, const Core& core, Context& ctx) {
@@ -83,7 +84,7 @@ int64_t Attention::saved_bytes(const ActivationSizes& sizes) const {
   size_t bytes = Arena::taken(sizes.all_rows * qkv_.out(), sizes.dtype);
   if (sizes.recompute != Recompute::selective) {
     bytes += Arena::taken(sizes.all_rows * projection_.in(), sizes.dtype);
-    bytes += Arena::taken(sizes.all_rows * shape_.heads, sizes.dtype);
+    bytes += Arena::taken(sizes.all_rows * shape_.heads, accumulator(sizes.dtype));
   }
   return static_cast<int64_t>(bytes);
 }

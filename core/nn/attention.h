@@ -40,7 +40,7 @@ class Attention {
   // What the core makes of q, k and v.
   struct Core {
     Tensor out;  // [B,T,H*D]
-    Tensor lse;  // [B,H,T]
+    Tensor lse;  // [B,H,T], of the accumulator's type
   };
 
   AttentionArgs args(const Context& ctx) const;

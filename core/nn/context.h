@@ -23,7 +23,7 @@ struct Context {
   Ops& ops;
   Stream& stream;
   Arena& work;  // temporaries; every layer leaves it as it found it, but for what it returns
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;  // of activations and of the weights that are computed with
 
   uint64_t seed = 0;
   uint32_t step = 0;

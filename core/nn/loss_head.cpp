@@ -56,7 +56,7 @@ void LossHead::for_each_chunk(const Tensor& x, const Tensor& targets, const Tens
   const Tensor target_rows = targets.view({rows});
   ArenaScope scope(ctx.work);
   const Tensor buffer = ctx.work.allocate({step, vocab}, x.dtype());
-  const Tensor stats_buffer = ctx.work.allocate({4, step}, x.dtype());
+  const Tensor stats_buffer = ctx.work.allocate({4, step}, accumulator(x.dtype()));
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t end = std::min(rows, begin + step);
     const Stats stats{stats_buffer, end - begin};

@@ -15,8 +15,8 @@ Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, bool keep_y, Sa
     args.sum = out.sum;
   }
   if (bias_ != nullptr) args.bias = bias_->value;
-  args.mean = out.mean = saved.allocate(rows, x.dtype());
-  args.rstd = out.rstd = saved.allocate(rows, x.dtype());
+  args.mean = out.mean = saved.allocate(rows, accumulator(x.dtype()));
+  args.rstd = out.rstd = saved.allocate(rows, accumulator(x.dtype()));
   ctx.ops.norm_forward(args, ctx.stream);
   return out;
 }
@@ -60,7 +60,7 @@ void Norm::backward(const Output& output, const Tensor& dy, const Tensor& dresid
 int64_t Norm::saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const {
   const size_t rows = (with_delta ? 1 : 0) + (keep_y ? 1 : 0);  // of sum and y
   return static_cast<int64_t>(rows * Arena::taken(sizes.shared_rows * width(), sizes.dtype) +
-                              2 * Arena::taken(sizes.shared_rows, sizes.dtype));
+                              2 * Arena::taken(sizes.shared_rows, accumulator(sizes.dtype)));
 }
 
 }  // namespace weft

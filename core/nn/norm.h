@@ -11,9 +11,9 @@ class Norm {
   Norm(Parameter& weight, Parameter* bias, double eps) : weight_(weight), bias_(bias), eps_(eps) {}
 
   struct Output {
-    Tensor sum;  // [S,C]: x + delta, or x itself when delta is absent
-    Tensor y;    // [S,C]: the normalised sum
-    Tensor mean, rstd;
+    Tensor sum;               // [S,C]: x + delta, or x itself when delta is absent
+    Tensor y;                 // [S,C]: the normalised sum
+    Tensor mean, rstd;        // [S], of the accumulator's type
     bool recomputed = false;  // y
   };
   // x [S,C], delta [S,C] optional. Output lives in `saved`; y only with keep_y, else in ctx.work.

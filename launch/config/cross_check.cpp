@@ -293,6 +293,42 @@ void check_zero(const RunConfig& config, Violations& out) {
                              config.mesh.zero)});
 }
 
+// The first key of the loss scale that is not what it is by default; null when all are.
+const char* changed_key(const LossScaleConfig& scale) {
+  const LossScaleConfig usual;
+  if (scale.dynamic != usual.dynamic) return "loss_scale.dynamic";
+  if (scale.initial != usual.initial) return "loss_scale.initial";
+  if (scale.growth_interval != usual.growth_interval) return "loss_scale.growth_interval";
+  if (scale.growth != usual.growth) return "loss_scale.growth";
+  if (scale.backoff != usual.backoff) return "loss_scale.backoff";
+  return scale.min != usual.min ? "loss_scale.min" : nullptr;
+}
+
+// What rounding and loss scales need to have a meaning.
+void check_precision(const RunConfig& config, Violations& out) {
+  const LossScaleConfig& scale = config.loss_scale;
+  const char* changed = changed_key(scale);
+  if (!config.scales_loss() && changed != nullptr) {
+    out.push_back(
+        {{changed, "precision"},
+         fmt::format("has no meaning with precision {}, whose range is that of f32; leave "
+                     "it out, or try precision f16",
+                     enum_name(config.precision))});
+  }
+  if (config.scales_loss() && scale.min > scale.initial) {
+    out.push_back({{"loss_scale.min", "loss_scale.initial"},
+                   fmt::format("{} is above loss_scale.initial {}; try {}", scale.min,
+                               scale.initial, scale.initial)});
+  }
+  if (config.optimizer.stochastic_rounding && config.precision != Precision::bf16 &&
+      config.optimizer.state_type() != DType::bf16) {
+    out.push_back({{"optimizer.stochastic_rounding", "optimizer.state_dtype", "precision"},
+                   fmt::format("nothing is stored in bf16 with precision {} and f32 states; try "
+                               "optimizer.state_dtype bf16, or precision bf16",
+                               enum_name(config.precision))});
+  }
+}
+
 void check_data(const RunConfig& config, Violations& out) {
   if (config.data.train.empty()) {
     out.push_back(
@@ -371,6 +407,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_recompute(config, violations);
   check_elastic(config, data_ranks, violations);
   check_zero(config, violations);
+  check_precision(config, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

@@ -73,6 +73,17 @@ void OutputConfig::fields(FieldList& list) {
       "directory/name.");
 }
 
+DType RunConfig::compute_type() const {
+  switch (precision) {
+    case Precision::bf16:
+      return DType::bf16;
+    case Precision::f16:
+      return DType::f16;
+    default:
+      return DType::f32;
+  }
+}
+
 void RunConfig::fields(FieldList& list) {
   list.key("name", name, TextRule::file_name, "Name of the run and of its directory.");
   list.key("seed", seed, at_least(0), "",
@@ -82,10 +93,16 @@ void RunConfig::fields(FieldList& list) {
       "What gives the same bits again. layout: the same run on the same layout. elastic: on any "
       "mesh.dp (a power of two), mesh.zero and mesh.pp too, at the same mesh.tp, batch and "
       "micro-batch size; gradients are then added in one fixed tree, which takes more memory.");
+  list.key(
+      "precision", precision,
+      "Type of activations and of the weights that are computed with. With bf16 and f16 master "
+      "weights, gradients of weights and all sums stay f32.");
   list.group("model", model, "The architecture.");
   list.group("data", data, "What the model learns from.");
   list.group("train", train, "How long and in what portions.");
   list.group("optimizer", optimizer, "AdamW.");
+  list.group("loss_scale", loss_scale,
+             "Gradients that are too small for f16, when precision is f16.");
   list.group("schedule", schedule, "The learning rate over the steps.");
   list.group("mesh", mesh, "How the ranks are laid out; dp * tp * pp * cp is their number.");
   list.group("pipeline", pipeline, "Pipeline parallelism, when mesh.pp is above 1.");

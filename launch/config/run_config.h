@@ -69,10 +69,16 @@ struct OutputConfig {
 enum class Determinism { layout, elastic };
 constexpr auto enum_names(Determinism) { return named_values("layout", "elastic"); }
 
+// The type of activations and of the weights that are computed with.
+enum class Precision { f32, bf16, f16 };
+constexpr auto enum_names(Precision) { return named_values("f32", "bf16", "f16"); }
+
 struct RunConfig {
   std::string name = "run";
   int64_t seed = 1;
   Determinism determinism = Determinism::layout;
+  Precision precision = Precision::f32;
+  LossScaleConfig loss_scale;
   GptConfig model;
   DataConfig data;
   TrainConfig train;
@@ -97,6 +103,8 @@ struct RunConfig {
   bool saves_beside_training() const {
     return checkpoint.async && checkpoint.interval > 0 && checkpoint.interval < train.steps;
   }
+  DType compute_type() const;
+  bool scales_loss() const { return precision == Precision::f16; }
   bool elastic() const { return determinism == Determinism::elastic; }
   // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.
   int64_t micro_batch_size(int64_t data_ranks) const {

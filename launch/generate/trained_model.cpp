@@ -35,8 +35,8 @@ TrainedModel load_trained_model(const std::string& path) {
   model.device = make_device({.threads = compute_threads(model.config.cpu, 1)});
   model.compute = model.device->make_stream(StreamKind::compute);
   model.ops = make_ops(*model.device);
-  model.generator =
-      std::make_unique<Generator>(model.config.model, *model.device, *model.compute, *model.ops);
+  model.generator = std::make_unique<Generator>(model.config.model, model.config.compute_type(),
+                                                *model.device, *model.compute, *model.ops);
   load_parameters(reader, model.generator->parameters(), nullptr, *model.device, *model.compute);
   return model;
 }

@@ -96,9 +96,9 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
                                      rank.mesh.coord().pp)),
       parameters_(rank.mesh.shape(), rank.mesh.coord(), sharding_of(config, plan_)),
       model_(config.model, tensor_parallel_placement(), partition_, parameters_),
-      optimizer_(config.optimizer, parameters_),
+      optimizer_(config.optimizer, static_cast<uint64_t>(config.seed), parameters_),
       norm_(parameters_),
-      control_(std::nullopt),
+      control_(config.scales_loss() ? std::optional(config.loss_scale) : std::nullopt),
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
@@ -118,7 +118,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   sample_tokens_.resize(static_cast<size_t>(sequence_length_));
   sample_targets_.resize(sample_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
-  restore({});
+  control_.restore({}, rank.device, rank.compute);
   data_parallel_ = std::make_unique<DataParallel>(parameters_, rank.mesh, rank.device,
                                                   rank.communication, rank.ops);
 }
@@ -127,6 +127,9 @@ Engine::~Engine() = default;
 
 void Engine::restore(const UpdateControl::State& state) {
   control_.restore(state, rank_.device, rank_.compute);
+  if (!parameters_.has_masters()) return;
+  optimizer_.round_weights(state.made, rank_.ops, rank_.compute, data_parallel_->updates());
+  data_parallel_->finish_updates(rank_.compute);
 }
 
 Shape Engine::activation() const {
@@ -135,13 +138,14 @@ Shape Engine::activation() const {
 }
 
 void Engine::lay_out(EngineMemory& memory, int slots) {
-  parameters_.allocate(memory.weights, &memory.gradients, DType::f32);
-  model_.allocate_constants(memory.weights, DType::f32, rank_.device, rank_.compute);
+  const DType dtype = config_.compute_type();
+  parameters_.allocate(memory.weights, &memory.gradients, dtype, &memory.optimizer);
+  model_.allocate_constants(memory.weights, dtype, rank_.device, rank_.compute);
   optimizer_.allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
   control_.allocate(memory.optimizer);
   shared_gradients_.allocate(memory.communication);
-  executor_.allocate(memory.communication, train_plan_, activation(), DType::f32);
+  executor_.allocate(memory.communication, train_plan_, activation(), dtype);
   const Shape ids{plan_.rows(), share_.count};
   for (int slot = 0; slot < slots; ++slot) {
     const MicroBatch batch{
@@ -171,7 +175,7 @@ void Engine::rehearse(EngineMemory& memory) {
   Context evaluation = context(memory, *counting, nobody, 1, 0, false);
   UnitMemory& unit = memory.units.front();
   unit.batch.loss_sum = report_.loss(0);
-  const Tensor boundary(nullptr, activation(), DType::f32);
+  const Tensor boundary(nullptr, activation(), config_.compute_type());
   for (int chunk = 0; chunk < model_.chunks(); ++chunk) {
     const Tensor in = model_.part(chunk).embeds ? Tensor() : boundary;
     model_.forward(chunk, unit.batch, in, unit.saved, training);
@@ -193,6 +197,7 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
   return {.ops = ops,
           .stream = rank_.compute,
           .work = memory.workspace,
+          .dtype = config_.compute_type(),
           .seed = static_cast<uint64_t>(config_.seed),
           .step = static_cast<uint32_t>(update),
           .dropout = training && config_.model.dropout > 0,
@@ -267,8 +272,9 @@ void Engine::accumulate(int64_t update, int64_t first_sample, const FillSample& 
 
 StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                         bool stop, int vote) {
-  WEFT_CHECK(update == control_.state().steps() + 1, "step {} after {} steps; restore() the state",
-             update, control_.state().steps());
+  const UpdateControl::State before = control_.state();
+  WEFT_CHECK(update == before.steps() + 1, "step {} after {} steps; restore() the state", update,
+             before.steps());
   report_.reset(stop, vote);
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
@@ -278,22 +284,29 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   norm_.combine(config_.train.clip_norm, control_.loss_scale(), rank_.mesh, rank_.ops,
                 rank_.compute);
   control_.decide(norm_.norm(), rank_.ops, rank_.compute);
-  control_.fetch(rank_.device, rank_.compute);
-  StepResult result;
-  rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
-  result.loss = mean_loss(config_.train.batch_size);
-  result.stop = report_.stop();
-  result.votes = report_.votes();
-  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
-    fail(ErrorKind::diverged,
-         "step {}: loss {} and gradient norm {} are not finite; lower schedule.peak_lr ({} now), "
-         "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
-         update, result.loss, result.grad_norm, config_.schedule.peak_lr);
-  }
   optimizer_.step(lr, norm_.clip(), control_.update(), rank_.ops, rank_.compute,
                   data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
-  return result;
+  StepResult result{.loss_scale = before.loss_scale};
+  rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
+  control_.fetch(rank_.device, rank_.compute);
+  result.loss = mean_loss(config_.train.batch_size);
+  result.stop = report_.stop();
+  result.votes = report_.votes();
+  result.skipped = control_.state().skipped > before.skipped;
+  const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  if (finite || (result.skipped && may_skip(before))) return result;
+  fail(ErrorKind::diverged,
+       "step {}: loss {} and gradient norm {} are not finite{}; lower schedule.peak_lr ({} now), "
+       "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
+       update, result.loss, result.grad_norm,
+       before.loss_scale ? fmt::format(" at a loss scale of {}", *before.loss_scale) : "",
+       config_.schedule.peak_lr);
+}
+
+// Whether the next step has a smaller loss scale.
+bool Engine::may_skip(const UpdateControl::State& before) const {
+  return before.loss_scale && *control_.state().loss_scale < *before.loss_scale;
 }
 
 double Engine::gradients(int64_t first_sample, const FillSample& fill) {

@@ -52,10 +52,12 @@ using FillSample =
     std::function<void(int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets)>;
 
 struct StepResult {
-  double loss = 0;       // mean over the tokens of the global batch, before the update
-  double grad_norm = 0;  // before clipping
-  bool stop = false;     // some rank asked to stop after this step
-  int64_t votes = 0;     // the sum over the ranks of what they gave
+  double loss = 0;                  // mean over the tokens of the global batch, before the update
+  double grad_norm = 0;             // before clipping, whatever the loss scale
+  bool stop = false;                // some rank asked to stop after this step
+  int64_t votes = 0;                // the sum over the ranks of what they gave
+  bool skipped = false;             // gradients were not finite: there was no update
+  std::optional<float> loss_scale;  // that the gradients were computed with
 };
 
 // Sees the planned bytes of a rank before any is allocated.
@@ -71,13 +73,13 @@ class Engine {
 
   // Update number `update` (1 for the first), from samples [first_sample, first_sample +
   // batch_size), shared out as BatchPlan says. `stop` is this rank's wish, and `vote` a number that
-  // the result has the sum of. Throws Error{diverged}, on all ranks alike, when the loss or the
-  // gradient is not finite; weights are then unusable.
+  // the result has the sum of. When the gradients are not finite there is no update, and
+  // Error{diverged} is thrown, on all ranks alike, unless a smaller loss scale may help.
   StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                   bool stop, int vote = 0);
 
-  // Goes on from where a run was: the next update is number state.steps() + 1. A fresh engine
-  // stands before update 1.
+  // Goes on from where a run was, its master weights and optimizer state being there already: the
+  // next step is number state.steps() + 1. All ranks call it. A fresh engine stands before step 1.
   void restore(const UpdateControl::State& state);
   // Where it stands after the last step.
   UpdateControl::State update_state() const { return control_.state(); }
@@ -101,6 +103,7 @@ class Engine {
  private:
   class Work;
 
+  bool may_skip(const UpdateControl::State& before) const;
   void lay_out(EngineMemory& memory, int slots);
   void rehearse(EngineMemory& memory);
   Context context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,

@@ -14,8 +14,10 @@ namespace weft {
 void require_weights(const CheckpointReader& reader, const RunConfig& config);
 
 // Fills this rank's weights. Those that config.load skips keep the initial values they have, and so
-// do the rows of a larger vocabulary that the checkpoint lacks. Equal in every layout. For a
-// checkpoint that require_weights accepts; throws Error{input} when what it reads is damaged.
+// do the rows of a larger vocabulary that the checkpoint lacks. Equal in every layout. What is
+// filled are master weights where the run computes with rounded ones, which Engine::restore()
+// makes. For a checkpoint that require_weights accepts; throws Error{input} when what it reads is
+// damaged.
 void load_weights(const CheckpointReader& reader, const LoadConfig& load, ParameterSet& parameters,
                   Device& device, Stream& stream);
 

@@ -16,6 +16,8 @@ struct StepMetrics {
   std::optional<double> validation_loss;
   double lr = 0;
   double grad_norm = 0;
+  std::optional<float> loss_scale;  // of this step's gradients; absent when the loss is not scaled
+  int64_t skipped_steps = 0;        // so far: steps whose gradients were not finite
   int64_t consumed_samples = 0;
   int64_t consumed_tokens = 0;
   double step_seconds = 0;

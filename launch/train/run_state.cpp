@@ -4,10 +4,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/dist/upload.h"
+
 namespace weft {
 namespace {
 
 constexpr int kSchema = 1;
+constexpr char kWeight[] = "weight";
 
 Box box_of(const Region& region) { return {region.offset, region.extent}; }
 
@@ -31,9 +34,10 @@ void require_tensor(const CheckpointReader& reader, const Region& region, const 
          reader.path(), kind, region.tensor);
   }
   if (!(info->global_shape == region.tensor_shape) || info->dtype != dtype) {
-    fail(ErrorKind::input, "{}: {} of {} is {}{}, the configuration's model needs {}{}",
+    fail(ErrorKind::input, "{}: {} of {} is {}{}, the configuration's model needs {}{}{}",
          reader.path(), kind, region.tensor, name(info->dtype), to_string(info->global_shape),
-         name(dtype), to_string(region.tensor_shape));
+         name(dtype), to_string(region.tensor_shape),
+         info->dtype == dtype || kind == kWeight ? "" : "; give optimizer.state_dtype its value");
   }
 }
 
@@ -41,6 +45,12 @@ void load_tensor(const CheckpointReader& reader, const Region& region, const std
                  const Elements& local, Device& device, Stream& stream,
                  std::vector<char>& staging) {
   const Tensor target = local.window(region);
+  if (target.dtype() != DType::f32 && kind == kWeight) {  // in inference
+    std::vector<float> f32(static_cast<size_t>(target.elements()));
+    reader.read(region.tensor, kind, box_of(region), f32.data());
+    upload(f32, target, device, stream);
+    return;
+  }
   staging.resize(target.bytes());
   reader.read(region.tensor, kind, box_of(region), staging.data());
   device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);
@@ -51,7 +61,7 @@ void load_tensor(const CheckpointReader& reader, const Region& region, const std
 void require_same_size(const CheckpointReader& reader, const ParameterSet& parameters) {
   int64_t saved = 0;
   for (const TensorInfo& t : reader.tensors()) {
-    if (t.kind == "weight") saved += t.global_shape.elements();
+    if (t.kind == kWeight) saved += t.global_shape.elements();
   }
   if (saved == parameters.global_elements()) return;
   fail(ErrorKind::input,
@@ -66,6 +76,10 @@ std::string to_json(const RunState& s) {
   nlohmann::ordered_json json{{"schema", kSchema},
                               {"step", s.step},
                               {"consumed_samples", s.consumed_samples},
+                              {"updates", s.updates.made},
+                              {"skipped_steps", s.updates.skipped},
+                              {"loss_scale", nullptr},
+                              {"updates_at_loss_scale", s.updates.good},
                               {"best_validation_loss", nullptr},
                               {"best_step", s.best_step},
                               {"config_digest", s.config_digest},
@@ -77,6 +91,7 @@ std::string to_json(const RunState& s) {
   if (s.best_validation_loss) {
     json["best_validation_loss"] = fmt::format("{:a}", *s.best_validation_loss);
   }
+  if (s.updates.loss_scale) json["loss_scale"] = fmt::format("{:a}", *s.updates.loss_scale);
   return json.dump();
 }
 
@@ -91,6 +106,13 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
     RunState s;
     json.at("step").get_to(s.step);
     json.at("consumed_samples").get_to(s.consumed_samples);
+    // Without these keys every step was an update.
+    s.updates.made = json.value("updates", s.step);
+    s.updates.skipped = json.value("skipped_steps", int64_t{0});
+    s.updates.good = json.value("updates_at_loss_scale", int64_t{0});
+    if (json.contains("loss_scale") && json["loss_scale"].is_string()) {
+      s.updates.loss_scale = std::stof(json["loss_scale"].get<std::string>());
+    }
     const nlohmann::json& best = json.at("best_validation_loss");
     if (best.is_string()) s.best_validation_loss = std::stod(best.get<std::string>());
     json.at("best_step").get_to(s.best_step);
@@ -120,7 +142,7 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
         const Tensor t = Elements{own, p->own.begin}.window(r);
         shards.push_back({r.tensor, kind, r.tensor_shape, t.dtype(), box_of(r), t.raw()});
       };
-      add("weight", p->own_value);
+      add(kWeight, p->own_master);
       add("exp_avg", state.exp_avg);
       add("exp_avg_sq", state.exp_avg_sq);
     }
@@ -137,27 +159,29 @@ void require_optimizer_state(const CheckpointReader& reader) {
        reader.path());
 }
 
-void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer) {
+void require_model(const CheckpointReader& reader, const ParameterSet& parameters,
+                   const AdamW* optimizer) {
   require_same_size(reader, parameters);
   for (const auto& p : parameters) {
     for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
-      require_tensor(reader, r, "weight", p->own_value.dtype());
-      if (!optimizer) continue;
-      require_tensor(reader, r, "exp_avg", DType::f32);
-      require_tensor(reader, r, "exp_avg_sq", DType::f32);
+      require_tensor(reader, r, kWeight, DType::f32);
+      if (optimizer == nullptr) continue;
+      const DType state = optimizer->state(p->index).exp_avg.dtype();
+      require_tensor(reader, r, "exp_avg", state);
+      require_tensor(reader, r, "exp_avg_sq", state);
     }
   }
 }
 
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream) {
-  require_model(reader, parameters, optimizer != nullptr);
+  require_model(reader, parameters, optimizer);
   std::vector<char> staging;
   for (const auto& p : parameters) {
     const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
     const ParameterSet::Values kept = parameters.kept_values(*p);
     for (const Region& r : clip(held, kept.range)) {
-      load_tensor(reader, r, "weight", {kept.elements, kept.range.begin}, device, stream, staging);
+      load_tensor(reader, r, kWeight, {kept.elements, kept.range.begin}, device, stream, staging);
     }
     if (optimizer == nullptr) continue;
     const AdamW::State& state = optimizer->state(p->index);

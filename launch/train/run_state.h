@@ -10,6 +10,7 @@
 #include "core/dist/parameter.h"
 #include "launch/config/run_config.h"
 #include "optim/adamw.h"
+#include "optim/update_control.h"
 
 namespace weft {
 
@@ -18,8 +19,9 @@ namespace weft {
 inline constexpr char kAttachedConfig[] = "config.yaml";
 
 struct RunState {
-  int64_t step = 0;              // updates done
+  int64_t step = 0;              // done
   int64_t consumed_samples = 0;  // step * batch size
+  UpdateControl::State updates;  // made and skipped, which add up to step; the loss scale
   std::optional<double> best_validation_loss;
   int64_t best_step = 0;
   std::string config_digest;
@@ -43,11 +45,14 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
 void require_optimizer_state(const CheckpointReader& reader);
 
 // Throws Error{input} unless the checkpoint has exactly the weights of the model, in its shapes,
-// and, with `optimizer`, their moments. Reads the manifest only.
-void require_model(const CheckpointReader& reader, const ParameterSet& parameters, bool optimizer);
+// and, unless `optimizer` is null, its moments in its type. Reads the manifest only.
+void require_model(const CheckpointReader& reader, const ParameterSet& parameters,
+                   const AdamW* optimizer);
 
 // Fills this rank's weights (and, unless null, its optimizer state) from a checkpoint of any
-// layout that has them (require_model). Throws Error{input} when what it reads is damaged.
+// layout that has them (require_model): master weights, where a run computes with rounded ones,
+// which Engine::restore() then makes; without masters, weights rounded to nearest. Throws
+// Error{input} when what it reads is damaged.
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
                      const AdamW* optimizer, Device& device, Stream& stream);
 

@@ -86,6 +86,7 @@ class TrainingRun {
   void open_run_directory();
   void one_step();
   StepResult update_weights(int64_t update, double lr);
+  void report_skipped(int64_t step);
   void evaluate(StepMetrics& metrics);
   void report(const StepMetrics& metrics);
   void save();
@@ -175,11 +176,13 @@ int TrainingRun::load() {
 }
 
 int TrainingRun::begin_with_weights() {
-  return agree(bootstrap_, [&] {
+  const int code = agree(bootstrap_, [&] {
     const CheckpointReader reader = CheckpointReader::open(prepared_.weights_path);
     require_weights(reader, config_);
     load_weights(reader, config_.load, engine_->parameters(), *device_, *compute_);
   });
+  if (code == 0) engine_->restore({});
+  return code;
 }
 
 int TrainingRun::resume() {
@@ -193,7 +196,10 @@ int TrainingRun::resume() {
         load_parameters(*reader, engine_->parameters(), &engine_->optimizer(), *device_, *compute_);
       });
     }
-    if (!damage) break;
+    if (!damage) {
+      engine_->restore(state_.updates);
+      break;
+    }
     // What only one rank has read may be damaged: all go back to the same older checkpoint.
     std::string older;
     const auto go_back = [&] {
@@ -210,8 +216,8 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
   require_optimizer_state(reader);
   const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
   require_same_run(saved, prepared_);
-  require_model(reader, engine_->parameters(), true);
-  engine_->restore({.made = saved.step});
+  require_model(reader, engine_->parameters(), &engine_->optimizer());
+  state_.updates = saved.updates;
   state_.step = saved.step;
   state_.consumed_samples = saved.consumed_samples;
   state_.best_validation_loss = saved.best_validation_loss;
@@ -296,6 +302,10 @@ void TrainingRun::one_step() {
   metrics.step_seconds = seconds_since(begin);
   metrics.loss = result.loss;
   metrics.grad_norm = result.grad_norm;
+  metrics.loss_scale = result.loss_scale;
+  state_.updates = engine_->update_state();
+  metrics.skipped_steps = state_.updates.skipped;
+  if (result.skipped) report_skipped(update);
   stop_ = result.stop;
   state_.step = update;
   state_.consumed_samples += config_.train.batch_size;
@@ -316,6 +326,12 @@ StepResult TrainingRun::update_weights(int64_t update, double lr) {
   const Phase phase(recorder(), fmt::format("step {}", update), *compute_);
   return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested(),
                        checkpoints_->vote());
+}
+
+void TrainingRun::report_skipped(int64_t step) {
+  if (!root()) return;
+  line_->print(fmt::format("step {}: gradients are not finite, no update; loss scale is now {}",
+                           step, *state_.updates.loss_scale));
 }
 
 void TrainingRun::evaluate(StepMetrics& metrics) {

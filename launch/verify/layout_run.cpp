@@ -19,6 +19,16 @@ struct Held {
   bool replicated;
 };
 
+Values in_f32(const Tensor& t) {
+  Values values;
+  if (t.dtype() == DType::bf16) {
+    for (int64_t i = 0; i < t.elements(); ++i) values.push_back(from_bf16(t.data<Bf16>()[i].bits));
+  } else {
+    values.assign(t.data<float>(), t.data<float>() + t.elements());
+  }
+  return values;
+}
+
 // The pieces of `held_of(parameter)` for each parameter of the set.
 template <typename HeldOf>
 std::vector<Piece> pieces(ParameterSet& set, const HeldOf& held_of) {
@@ -28,8 +38,8 @@ std::vector<Piece> pieces(ParameterSet& set, const HeldOf& held_of) {
     const AxisSet replicating = held.replicated ? AxisSet{Axis::dp, Axis::cp} : AxisSet{};
     const bool owner = is_owner(p->spec, set.coord(), replicating | AxisSet{Axis::tp, Axis::pp});
     for (const Region& r : clip(regions(p->spec, set.mesh(), set.coord()), held.range)) {
-      const float* data = held.elements.template data<float>() + r.local_begin - held.range.begin;
-      all.push_back({r, owner, Values(data, data + r.extent.elements())});
+      const int64_t begin = r.local_begin - held.range.begin;
+      all.push_back({r, owner, in_f32(held.elements.slice(begin, begin + r.extent.elements()))});
     }
   }
   return all;
@@ -63,7 +73,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const bool sharded = config.mesh.zero > 0;
   const auto value = [&](const Parameter& p) {
     const ParameterSet::Values kept = engine.parameters().kept_values(p);
-    return Held{kept.elements, kept.range, config.mesh.zero < 3};
+    return Held{kept.elements, kept.range, engine.parameters().keeps_all_values()};
   };
   const auto grad = [&](const Parameter& p) { return Held{p.own_grad, p.own, !sharded}; };
   const auto exp_avg = [&](const Parameter& p) {

@@ -64,6 +64,17 @@ std::string scale_name(const std::string& name) {
   return at == std::string::npos ? name : name.substr(0, at) + ".attn.v.bias";
 }
 
+// In 16-bit types: every tensor that is stored on the way is rounded, and a layout that adds in
+// another order rounds it elsewhere.
+double storage_error(const RunConfig& config) {
+  double unit = 0;
+  if (config.precision == Precision::bf16) unit = 0x1p-8;
+  if (config.precision == Precision::f16) unit = 0x1p-11;
+  constexpr double kInLayer = 20, kAtEnds = 4;
+  const double roundings = kInLayer * static_cast<double>(config.model.layers) + kAtEnds;
+  return unit * std::sqrt(2 * roundings);
+}
+
 bool is_legal(const RunConfig& config, const Layout& layout) {
   return cross_check(with_layout(config, layout), std::nullopt).empty();
 }
@@ -145,7 +156,7 @@ Bounds bounds_of(const RunConfig& config, int64_t steps) {
   const auto tokens = static_cast<double>(config.train.batch_size * config.sequence_length());
   const auto depth = static_cast<double>(m.layers);
   const double sums = std::sqrt(tokens) + 4 * depth * std::sqrt(static_cast<double>(m.mlp()));
-  const double gradient = kUnit * sums;
+  const double gradient = kUnit * sums + storage_error(config);
   double travel = 0;  // the sum of the learning rates
   for (int64_t update = 1; update <= steps; ++update) {
     travel += learning_rate(config.schedule, update, config.train.steps);

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "core/base/error.h"
+#include "core/kernels/storage.h"
 
 namespace weft {
 namespace {
 
+using kernels::load;
 constexpr int64_t kTile = 512;  // elements; a few tiles of scratch stay in the first-level cache
 
 template <typename T>
@@ -31,56 +34,69 @@ int left_ranks(int ranks) {
   return static_cast<int>(std::bit_floor(static_cast<unsigned>(ranks - 1)));
 }
 
-template <typename T, typename Op>
-void fold_pair(const T* a, const T* b, T* out, int64_t count) {
+template <typename Op, typename S, typename T>
+void fold_pair(const S* a, const S* b, T* out, int64_t count) {
 #pragma omp simd
-  for (int64_t i = 0; i < count; ++i) out[i] = Op::apply(a[i], b[i]);
+  for (int64_t i = 0; i < count; ++i) out[i] = Op::apply(load(a[i]), load(b[i]));
 }
 
-template <typename T, typename Op>
-void fold_quad(const T* a, const T* b, const T* c, const T* d, T* out, int64_t count) {
+template <typename Op, typename S, typename T>
+void fold_quad(const S* a, const S* b, const S* c, const S* d, T* out, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = Op::apply(Op::apply(a[i], b[i]), Op::apply(c[i], d[i]));
+    out[i] = Op::apply(Op::apply(load(a[i]), load(b[i])), Op::apply(load(c[i]), load(d[i])));
   }
 }
 
-// Elements [at, at + count) of the sources, count <= kTile; `scratch` has two tiles per level.
-template <typename T, typename Op>
+// Elements [at, at + count) of the sources, which are of S, count <= kTile; `scratch` has two tiles
+// per level.
+template <typename S, typename T, typename Op>
 void fold_tile(const void* const* sources, int ranks, int64_t at, T* out, int64_t count,
                T* scratch) {
-  const auto source = [&](int r) { return static_cast<const T*>(sources[r]) + at; };
+  const auto source = [&](int r) { return static_cast<const S*>(sources[r]) + at; };
   if (ranks == 1) {
-    std::copy_n(source(0), count, out);
+    const S* from = source(0);
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) out[i] = load(from[i]);
   } else if (ranks == 2) {
-    fold_pair<T, Op>(source(0), source(1), out, count);
+    fold_pair<Op>(source(0), source(1), out, count);
   } else if (ranks == 4) {
-    fold_quad<T, Op>(source(0), source(1), source(2), source(3), out, count);
+    fold_quad<Op>(source(0), source(1), source(2), source(3), out, count);
   } else {
     // Both halves go to scratch, because out may be one of the sources of either.
     const int left = left_ranks(ranks);
     T* const below = scratch + 2 * kTile;
-    fold_tile<T, Op>(sources, left, at, scratch, count, below);
-    fold_tile<T, Op>(sources + left, ranks - left, at, scratch + kTile, count, below);
-    fold_pair<T, Op>(scratch, scratch + kTile, out, count);
+    fold_tile<S, T, Op>(sources, left, at, scratch, count, below);
+    fold_tile<S, T, Op>(sources + left, ranks - left, at, scratch + kTile, count, below);
+    fold_pair<Op>(scratch, scratch + kTile, out, count);
   }
 }
 
-template <typename T, typename Op>
+// S is added in its arithmetic type T and rounded once at the end.
+template <typename S, template <typename> typename Op>
 void fold_all(const void* const* sources, int ranks, void* out, int64_t count, void* scratch) {
+  using T = kernels::Arithmetic<S>;
+  T* const space = static_cast<T*>(scratch);
   for (int64_t at = 0; at < count; at += kTile) {
-    fold_tile<T, Op>(sources, ranks, at, static_cast<T*>(out) + at, std::min(kTile, count - at),
-                     static_cast<T*>(scratch));
+    S* const to = static_cast<S*>(out) + at;
+    const int64_t n = std::min(kTile, count - at);
+    if constexpr (std::is_same_v<S, T>) {
+      fold_tile<S, T, Op<T>>(sources, ranks, at, to, n, space);
+    } else {
+      fold_tile<S, T, Op<T>>(sources, ranks, at, space, n, space + kTile);
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) to[i] = kernels::store<S>(space[i]);
+    }
   }
 }
 
-template <typename T>
+template <typename S>
 void fold_typed(const void* const* sources, int ranks, void* out, int64_t count, ReduceOp op,
                 void* scratch) {
   if (op == ReduceOp::sum) {
-    fold_all<T, Sum<T>>(sources, ranks, out, count, scratch);
+    fold_all<S, Sum>(sources, ranks, out, count, scratch);
   } else {
-    fold_all<T, Max<T>>(sources, ranks, out, count, scratch);
+    fold_all<S, Max>(sources, ranks, out, count, scratch);
   }
 }
 
@@ -88,7 +104,7 @@ void fold_typed(const void* const* sources, int ranks, void* out, int64_t count,
 
 FoldScratch::FoldScratch(int ranks)
     : memory_(static_cast<size_t>(2 * kTile) *
-              static_cast<size_t>(std::bit_width(static_cast<unsigned>(ranks)) + 1)) {
+              static_cast<size_t>(std::bit_width(static_cast<unsigned>(ranks)) + 2)) {
   static_assert(sizeof(double) >= sizeof(int64_t) && sizeof(double) >= sizeof(float));
 }
 
@@ -99,10 +115,15 @@ void fold(const void* const* sources, int ranks, void* out, int64_t count, DType
       return fold_typed<float>(sources, ranks, out, count, op, scratch.data());
     case DType::f64:
       return fold_typed<double>(sources, ranks, out, count, op, scratch.data());
+    case DType::bf16:
+      return fold_typed<Bf16>(sources, ranks, out, count, op, scratch.data());
+    case DType::f16:
+      return fold_typed<F16>(sources, ranks, out, count, op, scratch.data());
     case DType::i64:
       return fold_typed<int64_t>(sources, ranks, out, count, op, scratch.data());
     default:
-      fail(ErrorKind::internal, "cannot reduce {}; reductions take f32, f64 and i64", name(dtype));
+      fail(ErrorKind::internal, "cannot reduce {}; reductions take f32, f64, bf16, f16 and i64",
+           name(dtype));
   }
 }
 

@@ -26,7 +26,8 @@ class FoldScratch {
 };
 
 // out[i] = fold over r of sources[r][i] for i in [0, count). out may be one of the sources, not
-// otherwise overlap them. f32, f64 and i64 (sums wrap around); max of a NaN is that NaN.
+// otherwise overlap them. f32, f64, i64 (sums wrap around), and bf16 and f16, which are folded in
+// f32 and rounded once; max of a NaN is that NaN.
 void fold(const void* const* sources, int ranks, void* out, int64_t count, DType dtype, ReduceOp op,
           FoldScratch& scratch);
 

@@ -31,6 +31,10 @@ void settle_self_messages(std::vector<Message>& messages, int rank) {
   std::erase_if(messages, [rank](const Message& m) { return m.peer == rank; });
 }
 
+bool can_add(DType t) {
+  return t == DType::f32 || t == DType::f64 || t == DType::bf16 || t == DType::f16;
+}
+
 class SelfCommunicator final : public HostCommunicator {
  public:
   explicit SelfCommunicator(const std::string& axis) : HostCommunicator(0, 1, axis) {}
@@ -64,16 +68,17 @@ void HostCommunicator::enqueue(CallHeader header, void* in, void* out, Stream& s
 
 void HostCommunicator::all_reduce(const Tensor& inout, ReduceOp op, Stream& stream) {
   const DType t = inout.dtype();
-  WEFT_CHECK(t == DType::f32 || t == DType::f64 || t == DType::i64,
-             "all_reduce on axis {} takes f32, f64 or i64, not {}", axis_, to_string(inout));
+  WEFT_CHECK(can_add(t) || t == DType::i64,
+             "all_reduce on axis {} takes f32, f64, bf16, f16 or i64, not {}", axis_,
+             to_string(inout));
   enqueue({CommOp::all_reduce, t, op, 0, inout.elements(), 0}, inout.raw(), inout.raw(), stream);
 }
 
 void HostCommunicator::reduce_scatter(const Tensor& in, const Tensor& out, Stream& stream) {
   const DType t = out.dtype();
-  WEFT_CHECK(in.dtype() == t && (t == DType::f32 || t == DType::f64),
-             "reduce_scatter on axis {} takes f32 or f64, not {} into {}", axis_, to_string(in),
-             to_string(out));
+  WEFT_CHECK(in.dtype() == t && can_add(t),
+             "reduce_scatter on axis {} takes f32, f64, bf16 or f16, not {} into {}", axis_,
+             to_string(in), to_string(out));
   WEFT_CHECK(in.elements() == size_ * out.elements(), "reduce_scatter of {} ranks: {} into {}",
              size_, to_string(in), to_string(out));
   enqueue({CommOp::reduce_scatter, t, ReduceOp::sum, 0, out.elements(), 0}, in.raw(), out.raw(),

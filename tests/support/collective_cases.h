@@ -17,6 +17,7 @@
 
 #include "core/device/cpu/cpu_device.h"
 #include "core/dist/communicator.h"
+#include "core/kernels/storage.h"
 
 namespace weft::testing {
 
@@ -26,8 +27,9 @@ inline const std::vector<int64_t>& case_counts() {
   return counts;
 }
 
-template <typename T>
-T value_of(int rank, int64_t i) {
+template <typename S>
+S value_of(int rank, int64_t i) {
+  using T = kernels::Arithmetic<S>;
   uint64_t h = static_cast<uint64_t>(i + 1) * 0x9E3779B97F4A7C15ull +
                static_cast<uint64_t>(rank + 1) * 0xBF58476D1CE4E5B9ull;
   h ^= h >> 29;
@@ -35,7 +37,7 @@ T value_of(int rank, int64_t i) {
   h ^= h >> 32;
   if constexpr (std::is_integral_v<T>) return static_cast<T>(h);
   const double unit = static_cast<double>(h >> 11) * 0x1p-53 - 0.5;
-  return static_cast<T>(unit * static_cast<double>(1 << (h & 7)));
+  return kernels::store<S>(static_cast<T>(unit * static_cast<double>(1 << (h & 7))));
 }
 
 template <typename T>
@@ -54,18 +56,18 @@ T combine(T a, T b, ReduceOp op) {
   return a + b;
 }
 
-// ((r0 + r1) + (r2 + r3)) + ..., level by level; at most 16 ranks.
-template <typename T>
-T reduced(int ranks, int64_t i, ReduceOp op) {
-  std::array<T, 16> level{};
-  for (int r = 0; r < ranks; ++r) level[static_cast<size_t>(r)] = value_of<T>(r, i);
+// ((r0 + r1) + (r2 + r3)) + ..., level by level, in the arithmetic type; at most 16 ranks.
+template <typename S>
+S reduced(int ranks, int64_t i, ReduceOp op) {
+  std::array<kernels::Arithmetic<S>, 16> level{};
+  for (int r = 0; r < ranks; ++r) level[static_cast<size_t>(r)] = kernels::load(value_of<S>(r, i));
   for (auto n = static_cast<size_t>(ranks); n > 1; n = (n + 1) / 2) {
     for (size_t k = 0; 2 * k < n; ++k) {
       const bool paired = 2 * k + 1 < n;
       level[k] = paired ? combine(level[2 * k], level[2 * k + 1], op) : level[2 * k];
     }
   }
-  return level.front();
+  return kernels::store<S>(level.front());
 }
 
 template <typename T>

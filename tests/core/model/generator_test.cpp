@@ -16,7 +16,7 @@ class GeneratorTest : public testing::Test {
       : device_(make_device({.threads = 1})),
         stream_(device_->make_stream(StreamKind::compute)),
         ops_(make_ops(*device_)),
-        generator_(config(), *device_, *stream_, *ops_) {
+        generator_(config(), DType::f32, *device_, *stream_, *ops_) {
     generator_.parameters().initialize(9, *device_, *stream_);
   }
 

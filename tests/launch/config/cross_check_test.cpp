@@ -61,6 +61,22 @@ const Case kCases[] = {
        c.train.micro_batch_size = 2;
      },
      2, "determinism", "micro-batches in a batch, not 12; try train.batch_size 16 or 32"},
+    {"LossScaleWithoutF16", [](RunConfig& c) { c.loss_scale.initial = 1024; }, 2,
+     "loss_scale.initial",
+     "has no meaning with precision f32, whose range is that of f32; leave it out, or try "
+     "precision "
+     "f16"},
+    {"LossScaleBelowItsMinimum",
+     [](RunConfig& c) {
+       c.precision = Precision::f16;
+       c.loss_scale.initial = 2;
+       c.loss_scale.min = 4;
+     },
+     2, "loss_scale.min", "4 is above loss_scale.initial 2; try 2"},
+    {"StochasticRoundingOfNothing", [](RunConfig& c) { c.optimizer.stochastic_rounding = true; }, 2,
+     "optimizer.stochastic_rounding",
+     "nothing is stored in bf16 with precision f32 and f32 states; try optimizer.state_dtype bf16, "
+     "or precision bf16"},
     {"ElasticWithoutMicroBatchSize", [](RunConfig& c) { c.determinism = Determinism::elastic; }, 2,
      "determinism", "micro-batches of one size in every layout, which auto is not; try"},
     {"ZeroTwoUnderZeroBubble",

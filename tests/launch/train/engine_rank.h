@@ -15,6 +15,7 @@
 
 #include "core/base/philox.h"
 #include "core/dist/mesh.h"
+#include "core/ops/observed.h"
 #include "launch/train/engine.h"
 #include "launch/train/run_state.h"
 #include "optim/schedule.h"
@@ -82,7 +83,8 @@ class MadeUpText {
 
 class EngineRank {
  public:
-  EngineRank(const RunConfig& config, Bootstrap& bootstrap)
+  // `observer`, unless null, sees every operation.
+  EngineRank(const RunConfig& config, Bootstrap& bootstrap, OpObserver* observer = nullptr)
       : config_(config),
         text_(*config.model.vocab_size),
         fill_([this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
@@ -95,7 +97,8 @@ class EngineRank {
                                         : nullptr),
         context_side_(config.mesh.cp > 1 ? device_->make_stream(StreamKind::communication)
                                          : nullptr),
-        ops_(make_ops(*device_)),
+        plain_ops_(make_ops(*device_)),
+        observed_ops_(observer != nullptr ? make_observed(*plain_ops_, *observer) : nullptr),
         mesh_(bootstrap, {.dp = static_cast<int>(config.mesh.data_ranks(bootstrap.size())),
                           .cp = static_cast<int>(config.mesh.cp),
                           .tp = static_cast<int>(config.mesh.tp),
@@ -105,7 +108,7 @@ class EngineRank {
                  .device = *device_,
                  .compute = *compute_,
                  .communication = *communication_,
-                 .ops = *ops_,
+                 .ops = observed_ops_ ? *observed_ops_ : *plain_ops_,
                  .tensor_side = tensor_side_.get(),
                  .context_side = context_side_.get()},
                 [](const std::vector<SegmentBytes>&) {}) {}
@@ -117,11 +120,12 @@ class EngineRank {
     const double lr = learning_rate(config_.schedule, update, config_.train.steps);
     return engine_.step(update, lr, (update - 1) * config_.train.batch_size, fill_, false);
   }
-  // Weights and optimizer state from a checkpoint.
-  void load(const std::string& path) {
+  // Weights and optimizer state from a checkpoint; what the run goes on from, where that is not as
+  // many updates as the checkpoint has steps.
+  void load(const std::string& path, std::optional<UpdateControl::State> state = {}) {
     const CheckpointReader reader = CheckpointReader::open(path);
     load_parameters(reader, engine_.parameters(), &engine_.optimizer(), *device_, *compute_);
-    engine_.restore({.made = reader.step()});
+    engine_.restore(state.value_or(UpdateControl::State{.made = reader.step()}));
   }
   double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
   // Of the first batch; leaves the engine as it was, the gradients apart.
@@ -140,7 +144,8 @@ class EngineRank {
   std::unique_ptr<Stream> communication_;
   std::unique_ptr<Stream> tensor_side_;
   std::unique_ptr<Stream> context_side_;
-  std::unique_ptr<Ops> ops_;
+  std::unique_ptr<Ops> plain_ops_;
+  std::unique_ptr<Ops> observed_ops_;
   Mesh mesh_;
   Engine engine_;
 };

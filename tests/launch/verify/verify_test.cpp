@@ -35,6 +35,27 @@ INSTANTIATE_TEST_SUITE_P(Gpt, Verify, ::testing::Values(&odd_tied, &untied_witho
                            return test.param == &odd_tied ? "OddTied" : "UntiedWithoutBias";
                          });
 
+class VerifyPrecision : public ::testing::TestWithParam<Precision> {};
+
+TEST_P(VerifyPrecision, EveryKindOfLayoutTrainsLikeOne) {
+  RunConfig config = odd_tied();
+  config.precision = GetParam();
+  const std::vector<Layout> layouts{{.dp = 2, .micro_batch_size = 2},
+                                    {.dp = 2, .micro_batch_size = 4, .zero = 3},
+                                    {.dp = 2, .tp = 2, .micro_batch_size = 2, .zero = 2},
+                                    {.tp = 4, .micro_batch_size = 8},
+                                    {.tp = 2, .micro_batch_size = 8, .cp = 2},
+                                    {.micro_batch_size = 8, .cp = 4},
+                                    {.tp = 2, .micro_batch_size = 2, .pp = 2}};
+  verify_layouts(config, layouts, {.steps = kSteps}, [](const Comparison& c) {
+    EXPECT_TRUE(c.ok) << to_string(c.layout) << ": " << c.worst << " " << c.error << " > "
+                      << c.bound;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Gpt, VerifyPrecision, ::testing::Values(Precision::bf16, Precision::f16),
+                         [](const auto& test) { return std::string(enum_name(test.param)); });
+
 // A layout, broken in one way at each of its collectives in turn.
 struct Breaking {
   const char* name;

@@ -33,7 +33,7 @@ std::string message_of(const std::function<void()>& body) {
 
 template <typename T>
 class LocalOps : public ::testing::Test {};
-using Types = ::testing::Types<float, double, int64_t>;
+using Types = ::testing::Types<float, double, int64_t, Bf16, F16>;
 TYPED_TEST_SUITE(LocalOps, Types);
 
 TYPED_TEST(LocalOps, EveryOpSizeAndRankCount) {

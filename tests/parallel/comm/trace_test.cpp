@@ -66,7 +66,7 @@ TEST(Trace, CountingPredictsWhatRanksRecord) {
   run_local_ranks(4, [&](Bootstrap& bootstrap) {
     CpuStream stream(1, false);
     CommTrace measured;
-    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner) {
+    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner, const auto&) {
       return make_traced(std::move(inner), measured);
     });
     std::vector<float> data(64, 1.0f);

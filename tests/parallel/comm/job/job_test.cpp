@@ -22,7 +22,7 @@ std::unique_ptr<Communicator> whole_world(const std::string& axis) {
 
 template <typename T>
 class JobOps : public ::testing::Test {};
-using Types = ::testing::Types<float, double, int64_t>;
+using Types = ::testing::Types<float, double, int64_t, Bf16, F16>;
 TYPED_TEST_SUITE(JobOps, Types);
 
 TYPED_TEST(JobOps, EveryOpAndSize) {
