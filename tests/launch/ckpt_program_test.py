@@ -4,6 +4,9 @@
     ckpt_program_test.py PATH_OF_WEFT
 """
 
+import json
+import shutil
+
 from train_program import TrainTest, main
 
 STEPS = ("--steps", "4")
@@ -46,6 +49,69 @@ class DiffTest(TrainTest):
         result = self.diff(self.checkpoints("one"), "data")
         self.assertEqual(result.returncode, 2)
         self.assertIn("is no checkpoint", result.stderr)
+
+
+class VerifyTest(TrainTest):
+    """Damage to a checkpoint that a program may do: each is named, with exit code 2."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.weft(*cls.command("run", *STEPS, "--local-ranks", "2", **OFTEN)[1:]).check_returncode()
+
+    def copy_of_step_4(self, name):
+        path = self.root / name / "step_00000004"
+        shutil.copytree(self.checkpoints("run") / "step_00000004", path)
+        return path
+
+    def assert_named(self, path, *words):
+        result = self.weft("ckpt", "verify", str(path))
+        self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+        for word in words:
+            self.assertIn(word, result.stdout + result.stderr)
+
+    def test_an_intact_one(self):
+        result = self.weft("ckpt", "verify", str(self.copy_of_step_4("intact")))
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn(": intact", result.stdout)
+
+    def test_a_flipped_bit(self):
+        path = self.copy_of_step_4("flip")
+        manifest = json.loads((path / "manifest.json").read_text())["manifest"]
+        tensor = manifest["tensors"][0]
+        box = tensor["boxes"][0]
+        file = path / manifest["files"][box["file"]]["name"]
+        data = bytearray(file.read_bytes())
+        data[box["at"]] ^= 4
+        file.write_bytes(data)
+        dataset = f"/tensors/{tensor['name']}/{tensor['kind']}/box_{box['box']}"
+        self.assert_named(path, file.name, dataset, "block 0 of 1", ": 1 faults")
+
+    def test_a_shard_too_many_and_one_too_few(self):
+        path = self.copy_of_step_4("shards")
+        shutil.copy(path / "rank_00000.h5", path / "rank_00002.h5")
+        self.assert_named(path, "rank_00002.h5 is not in the manifest")
+        (path / "rank_00002.h5").unlink()
+        (path / "rank_00001.h5").unlink()
+        self.assert_named(path, "rank_00001.h5 is missing")
+
+    def test_files_of_two_steps(self):
+        path = self.copy_of_step_4("mixed")
+        shutil.copy(self.checkpoints("run") / "step_00000003" / "rank_00001.h5", path)
+        self.assert_named(path, "rank_00001.h5", "belongs to another checkpoint")
+
+    def test_a_symbolic_link(self):
+        path = self.copy_of_step_4("link")
+        (path / "rank_00001.h5").rename(path.parent / "elsewhere.h5")
+        (path / "rank_00001.h5").symlink_to(path.parent / "elsewhere.h5")
+        self.assert_named(path, "rank_00001.h5 is a symbolic link")
+
+    def test_an_absolute_path(self):
+        path = self.copy_of_step_4("absolute")
+        manifest = path / "manifest.json"
+        text = manifest.read_text()
+        manifest.write_text(text.replace('"rank_00001.h5"', f'"{path.parent}/x"'))
+        self.assert_named(path, "manifest.json")
 
 
 class PruneTest(TrainTest):

@@ -12,7 +12,8 @@ from train_program import TrainTest, main
 
 # All frozen: after a step, the weights are still those that the run began with.
 FROZEN = {"optimizer__freeze": "['*']"}
-LAYOUTS = [{}, {"mpi": 2}, {"mpi": 2, "mesh__tp": 2}, {"mpi": 2, "mesh__zero": 1}]
+LAYOUTS = [{}, {"mpi": 2}, {"mpi": 2, "mesh__tp": 2}, {"mpi": 2, "mesh__zero": 3},
+           {"mpi": 2, "mesh__pp": 2}, {"mpi": 2, "mesh__cp": 2}]
 
 
 class InitFromTest(TrainTest):
