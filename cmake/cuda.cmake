@@ -11,6 +11,7 @@ set(WEFT_CUDA_ARCHITECTURE "" CACHE STRING
     "Compute capability that kernels are compiled for (90a, 80, ...); empty for this machine's GPU, 90a without one")
 set(WEFT_CUDA_ROOT "" CACHE PATH "Folder of the CUDA toolkit; empty to look in the usual places")
 set(WEFT_HAS_CUDA FALSE)
+set(WEFT_HAS_NCCL FALSE)
 set(WEFT_HAS_CUDNN FALSE)
 
 # What the kernels are compiled for: the first GPU of this machine, 90a (H100, H200) without one.
@@ -110,6 +111,14 @@ if(WEFT_HAS_CUDA)
     set(attention "cuDNN")
   else()
     set(attention "weft's own kernel (no cuDNN frontend headers: launch/install --cuda)")
+  endif()
+  find_path(WEFT_NCCL_INCLUDE nccl.h HINTS ${roots} PATH_SUFFIXES include)
+  if(WEFT_NCCL_INCLUDE)
+    set(WEFT_HAS_NCCL TRUE)
+    add_library(weft_nccl_headers INTERFACE)
+    target_include_directories(weft_nccl_headers SYSTEM INTERFACE ${WEFT_NCCL_INCLUDE})
+  else()
+    message(NOTICE "No nccl.h found: a GPU job has one rank")
   endif()
   message(STATUS "weft: CUDA ${CMAKE_CUDA_COMPILER_VERSION} for sm_${CMAKE_CUDA_ARCHITECTURES}, "
                  "attention by ${attention}")

@@ -23,6 +23,12 @@ std::unique_ptr<Bootstrap> make_bootstrap(const CommOptions& options = {});
 // A world of one rank.
 std::unique_ptr<Bootstrap> make_self_bootstrap();
 
+// The groups of `device`'s memory on the control plane of `host`: NCCL for a GPU, `host` itself for
+// a CPU, for which this is null. Both outlive it. Throws Error{environment} if this build has no
+// NCCL or the library cannot be opened.
+std::unique_ptr<Bootstrap> make_device_bootstrap(Bootstrap& host, const Device& device,
+                                                 const CommOptions& options = {});
+
 // Runs `body` on `ranks` threads, each a rank of one world in this process, and returns when all
 // have ended. If one throws, the others' pending and later calls throw Error{peer}, and when all
 // have ended the first error is rethrown here. A rank that waits for one that has already returned

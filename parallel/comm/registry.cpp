@@ -9,6 +9,9 @@
 #ifdef WEFT_HAS_MPI
 #include "parallel/comm/mpi/mpi_bootstrap.h"
 #endif
+#ifdef WEFT_HAS_NCCL
+#include "parallel/comm/nccl/nccl_bootstrap.h"
+#endif
 
 namespace weft {
 namespace {
@@ -51,6 +54,18 @@ std::unique_ptr<Bootstrap> make_bootstrap(const CommOptions& options) {
   }
   refuse_unconnected_ranks();
   return make_self_bootstrap();
+}
+
+std::unique_ptr<Bootstrap> make_device_bootstrap(Bootstrap& host, const Device& device,
+                                                 [[maybe_unused]] const CommOptions& options) {
+  if (device.kind() == DeviceKind::cpu) return nullptr;
+#ifdef WEFT_HAS_NCCL
+  return make_nccl_bootstrap(host, open_nccl(), options);
+#else
+  fail(ErrorKind::environment,
+       "{} ranks on GPUs need NCCL, which this build lacks; install its headers and build again",
+       host.size());
+#endif
 }
 
 void abort_world(int exit_code) {
