@@ -77,7 +77,7 @@ void Checkpointer::guard(int64_t step, const std::function<std::optional<SaveRes
 }
 
 void Checkpointer::advance(int64_t votes) {
-  if (!async_) return;
+  if (!async_ || !async_->in_flight()) return;
   const Stopwatch stall(cost_.stall_seconds);
   guard(step_in_flight_, [&] { return async_->advance(votes); });
 }

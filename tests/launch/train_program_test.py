@@ -113,6 +113,36 @@ class KillTest(TrainTest):
         self.assertEqual(list(self.checkpoints("killed").glob(".tmp-*")), [])
 
 
+class BesideTrainingTest(TrainTest):
+    def test_changes_nothing_but_time(self):
+        self.train("beside", checkpoint__interval=5)
+        self.train("between", checkpoint__interval=5, checkpoint__async="false")
+        self.assertEqual(self.trace("beside"), self.trace("between"))
+        self.assertEqual(self.state("beside", 25), self.state("between", 25))
+        self.assertEqual(self.state("beside", 30), self.state("between", 30))
+
+    def test_metrics_say_what_checkpoints_cost(self):
+        for name, sets in (("async", {}), ("sync", {"checkpoint__async": "false"})):
+            with self.subTest(name):
+                self.train(name, checkpoint__interval=5, **sets)
+                records = self.records(name)
+                published = [r for r in records if r["checkpoint_bytes"] > 0]
+                # Of steps 5, 10, ..., 25; the last may still be written when the run has ended.
+                self.assertIn(len(published), (4, 5))
+                for r in published:
+                    self.assertGreater(r["checkpoint_write_seconds"], 0)
+                for step in (6, 11, 16, 21, 26):
+                    self.assertGreater(records[step - 1]["checkpoint_stall_seconds"], 0)
+                self.assertEqual(records[0]["checkpoint_stall_seconds"], 0)
+
+    def test_refuses_a_limit_that_is_too_small(self):
+        result = self.weft(*self.command("big", model__width=128, checkpoint__memory_mib=1)[1:])
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertRegex(result.stderr, r"checkpoint.memory_mib: .* takes [\d.]+ MiB, 1 are allowed; "
+                                        r"allow \d+, .*set checkpoint.async to false")
+        self.assertFalse((self.root / "runs" / "big").exists())
+
+
 class StopTest(TrainTest):
     ENDLESS = {"train__steps": 1000000}
 
