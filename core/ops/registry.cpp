@@ -1,5 +1,6 @@
 // The backends of the operations that this build has.
 #include "core/ops/cpu/cpu_ops.h"
+#include "core/ops/cuda_libraries.h"
 #ifdef WEFT_CUDA
 #include "core/ops/cuda/cuda_ops.h"
 #endif
@@ -12,6 +13,14 @@ std::unique_ptr<Ops> make_ops(Device& device) {
 #endif
   WEFT_CHECK(device.kind() == DeviceKind::cpu, "no operations for {}", device.description());
   return std::make_unique<CpuOps>();
+}
+
+std::vector<CudaLibrary> cuda_libraries() {
+#ifdef WEFT_CUDA
+  return report_cuda_libraries();
+#else
+  return {};
+#endif
 }
 
 }  // namespace weft

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/device/device.h"
+#include "core/ops/cuda_libraries.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/doctor_libraries.h"
 #include "launch/format_numbers.h"
@@ -118,6 +119,16 @@ void check_libraries(Diagnosis& result) {
     onednn.hint = "no AVX2: matrix products will be slow on this CPU, or DNNL_MAX_CPU_ISA is set";
   }
   result.checks.push_back(onednn);
+  for (const CudaLibrary& library : cuda_libraries()) {
+    Check check{"libraries", library.name, library.version};
+    if (library.version.empty()) {
+      check.value = "not found";
+      // Nobody misses them without a GPU.
+      check.status = result.cuda.devices.empty() ? Status::fine : Status::warning;
+      check.hint = library.problem;
+    }
+    result.checks.push_back(check);
+  }
 }
 
 Check check_usable_cores(const Machine& machine) {

@@ -249,6 +249,14 @@ std::string nearest_powers(int64_t n, int64_t unit = 1) {
   return fmt::format("{} or {}", below * unit, below * 2 * unit);
 }
 
+void check_cuda(const RunConfig& config, Violations& out) {
+  if (config.cuda.measure_matmuls && !config.cuda.matmul_cache) {
+    out.push_back({{"cuda.measure_matmuls", "cuda.matmul_cache"},
+                   "without cuda.matmul_cache every run would measure anew, and a resumed one "
+                   "compute other bits; name a folder, or try cuda.measure_matmuls false"});
+  }
+}
+
 // The sums of elastic runs are balanced trees: powers of two throughout.
 void check_elastic(const RunConfig& config, std::optional<int64_t> data_ranks, Violations& out) {
   if (!config.elastic()) return;
@@ -408,6 +416,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_elastic(config, data_ranks, violations);
   check_zero(config, violations);
   check_precision(config, violations);
+  check_cuda(config, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

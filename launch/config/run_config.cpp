@@ -66,6 +66,17 @@ void CpuConfig::fields(FieldList& list) {
                 "the cores of the machine / its ranks", "Compute threads of each rank.");
 }
 
+void CudaConfig::fields(FieldList& list) {
+  list.key("ranks_per_device", ranks_per_device, between(1, 64), "ranks",
+           "Ranks that share one GPU, which is for tests: rank r of a host takes GPU r / this.");
+  list.key_auto("matmul_cache", matmul_cache, TextRule::path, "none",
+                "Folder that keeps the fastest algorithm of each matrix product between runs, by "
+                "GPU and version of cuBLAS. A run computes with what it finds there.");
+  list.key("measure_matmuls", measure_matmuls,
+           "Whether products that cuda.matmul_cache lacks are timed when they are first computed, "
+           "and the choice kept; otherwise they follow cuBLASLt's own rule.");
+}
+
 void OutputConfig::fields(FieldList& list) {
   list.key(
       "directory", directory, TextRule::path,
@@ -89,6 +100,10 @@ void RunConfig::fields(FieldList& list) {
   list.key("seed", seed, at_least(0), "",
            "Decides initial weights, dropout and data order, whatever the number of ranks.");
   list.key(
+      "device", device,
+      "What ranks compute on. With cuda each rank takes a GPU of its host, in a build that has "
+      "CUDA; several ranks need NCCL.");
+  list.key(
       "determinism", determinism,
       "What gives the same bits again. layout: the same run on the same layout. elastic: on any "
       "mesh.dp (a power of two), mesh.zero and mesh.pp too, at the same mesh.tp, batch and "
@@ -110,6 +125,7 @@ void RunConfig::fields(FieldList& list) {
   list.group("checkpoint", checkpoint, "Checkpoints.");
   list.group("load", load, "Weights of another run to begin with.");
   list.group("cpu", cpu, "Ranks that compute on a CPU.");
+  list.group("cuda", cuda, "Ranks that compute on a GPU.");
   list.group("output", output, "Where results go.");
 }
 

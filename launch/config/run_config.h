@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/fields.h"
+#include "core/device/device.h"
 #include "core/dist/mesh_config.h"
 #include "core/model/gpt_config.h"
 #include "core/nn/recompute_config.h"
@@ -59,6 +60,16 @@ struct CpuConfig {
   void fields(FieldList& list);
 };
 
+struct CudaConfig {
+  int64_t ranks_per_device = 1;
+  std::optional<std::string> matmul_cache;
+  bool measure_matmuls = false;
+
+  void fields(FieldList& list);
+};
+
+constexpr auto enum_names(DeviceKind) { return named_values("cpu", "cuda"); }
+
 struct OutputConfig {
   std::string directory = "runs";
 
@@ -89,7 +100,9 @@ struct RunConfig {
   RecomputeConfig recompute;
   CheckpointConfig checkpoint;
   LoadConfig load;
+  DeviceKind device = DeviceKind::cpu;
   CpuConfig cpu;
+  CudaConfig cuda;
   OutputConfig output;
 
   // Values of keys that may be auto.
@@ -105,6 +118,8 @@ struct RunConfig {
   }
   DType compute_type() const;
   bool scales_loss() const { return precision == Precision::f16; }
+  // Whether checkpoints are written from a copy in host memory: beside training, or from a GPU.
+  bool saves_from_copy() const { return saves_beside_training() || device == DeviceKind::cuda; }
   bool elastic() const { return determinism == Determinism::elastic; }
   // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.
   int64_t micro_batch_size(int64_t data_ranks) const {

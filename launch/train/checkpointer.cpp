@@ -139,7 +139,11 @@ void Checkpointer::save_beside_training(const RunState& state) {
 
 void Checkpointer::save_now(const RunState& state) {
   const Stopwatch stall(cost_.stall_seconds);
-  const std::vector<Shard> shards = shards_of(engine_.parameters(), engine_.optimizer());
+  std::vector<Shard> shards = shards_of(engine_.parameters(), engine_.optimizer());
+  if (device_.kind() == DeviceKind::cuda) {
+    shards = engine_.snapshot().take(std::move(shards), device_, compute_);
+    compute_.synchronize();
+  }
   guard(state.step, [&] { return save_checkpoint(request(state, shards), bootstrap_); });
 }
 

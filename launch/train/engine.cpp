@@ -155,7 +155,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
         .loss_sum = {}};
     memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
   }
-  if (config_.saves_beside_training()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
+  if (config_.saves_from_copy()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
   report_.allocate(memory.batch, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 

@@ -96,8 +96,8 @@ class Engine {
   ParameterSet& parameters() { return parameters_; }
   AdamW& optimizer() { return optimizer_; }
   const Gpt& model() const { return model_; }
-  Snapshot& snapshot() { return snapshot_; }  // empty unless saves_beside_training()
-  std::vector<SegmentBytes> memory() const;   // by arena
+  Snapshot& snapshot() { return snapshot_; }                       // empty unless saves_from_copy()
+  std::vector<SegmentBytes> memory() const;                        // by arena
   int64_t micro_batches() const { return plan_.micro_batches(); }  // of this rank per step
 
  private:

@@ -7,6 +7,7 @@ size_t planned(const Arena& arena) { return arena.counting() ? arena.peak() : ar
 
 }  // namespace
 
+// The snapshot is written to disk: it lies in host memory, whatever the device.
 EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
     : weights("weights", device, plan.weights.peak()),
       gradients("gradients", device, plan.gradients.peak()),
@@ -14,7 +15,8 @@ EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
       communication("communication", device, plan.communication.peak()),
       workspace("workspace", device, plan.workspace.peak()),
       batch("batch", device, plan.batch.peak()),
-      snapshot("checkpoint", device, plan.snapshot.peak()) {
+      snapshot("checkpoint", device.has_memory() ? *make_device({}) : device,
+               plan.snapshot.peak()) {
   for (int i = 0; i < slots; ++i) units.emplace_back(device, plan.units.front());
 }
 

@@ -19,6 +19,7 @@
 #include "launch/train/prepare_run.h"
 #include "launch/train/stop_signal.h"
 #include "optim/schedule.h"
+#include "parallel/comm/bootstrap.h"
 
 namespace weft {
 namespace {
@@ -106,6 +107,7 @@ class TrainingRun {
   std::unique_ptr<Stream> context_side_;  // where there is context parallelism
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<RunTrace> trace_;
+  std::unique_ptr<Bootstrap> gpu_groups_;  // where several ranks compute on GPUs
   Mesh mesh_;
   std::unique_ptr<Engine> engine_;
   FillSample fill_train_, fill_validation_;
@@ -129,7 +131,12 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       options_(options),
       bootstrap_(bootstrap),
       config_(prepared_.config),
-      device_(make_device({.threads = compute_threads(config_.cpu, bootstrap.local_size())})),
+      device_(make_device({.kind = config_.device,
+                           .threads = compute_threads(config_.cpu, bootstrap.local_size()),
+                           .local_rank = bootstrap.local_rank(),
+                           .ranks_per_device = static_cast<int>(config_.cuda.ranks_per_device),
+                           .matmul_cache = config_.cuda.matmul_cache.value_or(""),
+                           .measure_matmuls = config_.cuda.measure_matmuls})),
       compute_(device_->make_stream(StreamKind::compute)),
       communication_(device_->make_stream(StreamKind::communication)),
       tensor_side_(config_.mesh.tp > 1 ? device_->make_stream(StreamKind::communication) : nullptr),
@@ -138,7 +145,9 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       ops_(make_ops(*device_)),
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
                            : nullptr),
-      mesh_(bootstrap, config_.mesh.shape(bootstrap.size()),
+      // One rank talks to nobody.
+      gpu_groups_(bootstrap.size() > 1 ? make_device_bootstrap(bootstrap, *device_) : nullptr),
+      mesh_(gpu_groups_ ? *gpu_groups_ : bootstrap, config_.mesh.shape(bootstrap.size()),
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank{.mesh = mesh_,
                            .device = *device_,

@@ -30,9 +30,4 @@ void check_cuda(cudaError_t status, std::string_view what) {
        cudaGetErrorName(status), advice(status));
 }
 
-void check_launch(std::string_view op) {
-  const cudaError_t status = cudaGetLastError();
-  if (status != cudaSuccess) check_cuda(status, fmt::format("start {}", op));
-}
-
 }  // namespace weft

@@ -10,7 +10,4 @@ namespace weft {
 // Throws Error{environment} unless status is cudaSuccess. `what` completes "CUDA cannot ...".
 void check_cuda(cudaError_t status, std::string_view what);
 
-// The same for the kernel launches since the last call.
-void check_launch(std::string_view op);
-
 }  // namespace weft

@@ -14,6 +14,7 @@
 #include "core/ops/check.h"
 #include "core/ops/cuda/cudnn_attention.h"
 #include "core/ops/cuda/gemm.h"
+#include "core/ops/cuda_libraries.h"
 
 namespace weft {
 
@@ -108,5 +109,6 @@ T* data_or_null(const Tensor& t) {
 }  // namespace detail
 
 std::unique_ptr<Ops> make_cuda_ops(Device& device);
+std::vector<CudaLibrary> report_cuda_libraries();
 
 }  // namespace weft

@@ -92,8 +92,9 @@ __host__ __device__ constexpr int64_t row_bytes(int64_t n) {
   return (n * static_cast<int64_t>(sizeof(S)) + 15) / 16 * 16;
 }
 
-// What a block may use of shared memory on every GPU since compute capability 8.0.
-constexpr int64_t kSharedBytes = 99 * 1024;
+// What a block may use of shared memory on every GPU since compute capability 8.0, beside what
+// kernels declare themselves.
+constexpr int64_t kSharedBytes = 98 * 1024;
 // On the GPU in use.
 inline int64_t shared_bytes_here() {
   int device = 0, bytes = 0;

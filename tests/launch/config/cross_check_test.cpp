@@ -48,6 +48,8 @@ TEST_P(CrossCheck, NamesTheKeyTheNumbersAndAFix) {
 }
 
 const Case kCases[] = {
+    {"MeasuringForNobody", [](RunConfig& c) { c.cuda.measure_matmuls = true; }, 1,
+     "cuda.measure_matmuls", "name a folder, or try cuda.measure_matmuls false"},
     {"ElasticOnThreeRanks",
      [](RunConfig& c) {
        c.determinism = Determinism::elastic;
