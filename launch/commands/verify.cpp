@@ -24,6 +24,7 @@ struct Arguments {
   std::vector<std::string> sets;
   std::string inject;
   std::string transport;
+  std::string device;
   int ranks = 0;
   int sample = 0;
   int64_t steps = 3;
@@ -45,6 +46,19 @@ Injection parse_injection(const std::string& text) {
   return injection;
 }
 
+// What only ranks on CPUs can be asked.
+void check_device(const Arguments& args, const RunConfig& config, bool job) {
+  if (config.device == DeviceKind::cpu) return;
+  if (!args.inject.empty()) {
+    fail(ErrorKind::usage, "--inject breaks collectives in host memory; leave --device cuda away");
+  }
+  if (!job && args.ranks != 1) {
+    fail(ErrorKind::usage,
+         "ranks on GPUs are processes: weft launch -n N -- verify ... --device cuda, or --ranks 1 "
+         "for one alone");
+  }
+}
+
 // Whether the ranks are the job's processes.
 bool on_processes(const Arguments& args, int world) {
   if (args.transport == "local" && world > 1) {
@@ -54,7 +68,8 @@ bool on_processes(const Arguments& args, int world) {
   }
   if (args.transport == "mpi" && world == 1) {
     fail(ErrorKind::usage,
-         "--transport mpi needs the ranks of a job; start it with mpirun -np N weft verify ...");
+         "--transport mpi needs the ranks of a job; start it with mpirun -np N weft verify ..., or "
+         "weft launch -n N -- verify ...");
   }
   if (world > 1 && args.ranks != 0 && args.ranks != world) {
     fail(
@@ -86,7 +101,10 @@ int run(const Arguments& args, Bootstrap& bootstrap) {
   const bool job = on_processes(args, bootstrap.size());
   const bool root = bootstrap.rank() == 0;
   const int ranks = job ? bootstrap.size() : args.ranks > 0 ? args.ranks : kRanks;
-  const RunConfig config = shrink(load_config(args.config, args.sets));
+  std::vector<std::string> sets = args.sets;
+  if (!args.device.empty()) sets.push_back("device=" + args.device);
+  const RunConfig config = shrink(load_config(args.config, sets));
+  check_device(args, config, job);
   std::vector<Layout> layouts = legal_layouts(config, ranks);
   if (job) std::erase_if(layouts, [&](const Layout& l) { return l.ranks() != ranks; });
   layouts = sample(layouts, static_cast<size_t>(args.sample));
@@ -127,6 +145,8 @@ void add_verify_command(CLI::App& root, int& exit_code) {
                   "local: ranks are threads of this process; mpi: those of the job (default when "
                   "there is one), for layouts of exactly as many ranks")
       ->check(CLI::IsMember({"local", "mpi"}));
+  app->add_option("--device", args->device, "cpu or cuda; sets the key device")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   app->add_option("--sample", args->sample, "Only this many of the layouts, evenly spread")
       ->check(CLI::Range(1, 1000000));
   app->add_option("--steps", args->steps, "Training steps of each layout")

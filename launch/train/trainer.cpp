@@ -145,8 +145,7 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       ops_(make_ops(*device_)),
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
                            : nullptr),
-      // One rank talks to nobody.
-      gpu_groups_(bootstrap.size() > 1 ? make_device_bootstrap(bootstrap, *device_) : nullptr),
+      gpu_groups_(make_device_bootstrap(bootstrap, *device_)),
       mesh_(gpu_groups_ ? *gpu_groups_ : bootstrap, config_.mesh.shape(bootstrap.size()),
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank{.mesh = mesh_,

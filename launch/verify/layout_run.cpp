@@ -19,19 +19,30 @@ struct Held {
   bool replicated;
 };
 
-Values in_f32(const Tensor& t) {
-  Values values;
-  if (t.dtype() == DType::bf16) {
-    for (int64_t i = 0; i < t.elements(); ++i) values.push_back(from_bf16(t.data<Bf16>()[i].bits));
-  } else {
-    values.assign(t.data<float>(), t.data<float>() + t.elements());
+// Brings tensors of a rank to the host.
+struct Reader {
+  Device& device;
+  Stream& stream;
+
+  Values read(const Tensor& t) const {
+    Values values(static_cast<size_t>(t.elements()));
+    if (t.dtype() == DType::f32) {
+      device.copy_to_host(values.data(), t.raw(), t.bytes(), stream);
+      stream.synchronize();
+      return values;
+    }
+    WEFT_CHECK(t.dtype() == DType::bf16, "verify reads f32 and bf16, not {}", to_string(t));
+    std::vector<Bf16> stored(values.size());
+    device.copy_to_host(stored.data(), t.raw(), t.bytes(), stream);
+    stream.synchronize();
+    std::ranges::transform(stored, values.begin(), [](Bf16 v) { return from_bf16(v.bits); });
+    return values;
   }
-  return values;
-}
+};
 
 // The pieces of `held_of(parameter)` for each parameter of the set.
 template <typename HeldOf>
-std::vector<Piece> pieces(ParameterSet& set, const HeldOf& held_of) {
+std::vector<Piece> pieces(ParameterSet& set, const Reader& reader, const HeldOf& held_of) {
   std::vector<Piece> all;
   for (const auto& p : set) {
     const Held held = held_of(*p);
@@ -39,7 +50,8 @@ std::vector<Piece> pieces(ParameterSet& set, const HeldOf& held_of) {
     const bool owner = is_owner(p->spec, set.coord(), replicating | AxisSet{Axis::tp, Axis::pp});
     for (const Region& r : clip(regions(p->spec, set.mesh(), set.coord()), held.range)) {
       const int64_t begin = r.local_begin - held.range.begin;
-      all.push_back({r, owner, in_f32(held.elements.slice(begin, begin + r.extent.elements()))});
+      all.push_back(
+          {r, owner, reader.read(held.elements.slice(begin, begin + r.extent.elements()))});
     }
   }
   return all;
@@ -50,7 +62,12 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                    Bootstrap& bootstrap) {
   RankTrace trace;
   FaultInjector faults(mesh_shape(layout), fault, trace.calls);
-  const auto device = make_device({.threads = 1});
+  const auto device =
+      make_device({.kind = config.device,
+                   .threads = 1,
+                   .local_rank = bootstrap.local_rank(),
+                   .ranks_per_device = static_cast<int>(config.cuda.ranks_per_device)});
+  const auto device_groups = make_device_bootstrap(bootstrap, *device);
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
   const auto tensor_side = layout.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
@@ -60,7 +77,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto wrap = [&](std::unique_ptr<Communicator> inner, const std::vector<int>& group) {
     return faults.wrap(std::move(inner), group);
   };
-  Mesh mesh(bootstrap, mesh_shape(layout), wrap);
+  Mesh mesh(device_groups ? *device_groups : bootstrap, mesh_shape(layout), wrap);
   Engine engine(config,
                 {.mesh = mesh,
                  .device = *device,
@@ -79,11 +96,12 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto exp_avg = [&](const Parameter& p) {
     return Held{engine.optimizer().state(p.index).exp_avg, p.own, !sharded};
   };
-  trace.initial = pieces(engine.parameters(), value);
+  const Reader reader{*device, *compute};
+  trace.initial = pieces(engine.parameters(), reader, value);
   // Of a batch that no step sees: what is left of it in memory cannot stand in for what a lost
   // collective should have brought.
   trace.losses.push_back(engine.gradients(steps * config.train.batch_size, fill));
-  trace.gradients = pieces(engine.parameters(), grad);
+  trace.gradients = pieces(engine.parameters(), reader, grad);
   engine.clear_gradients();
   for (int64_t update = 1; update <= steps; ++update) {
     const double lr = learning_rate(config.schedule, update, config.train.steps);
@@ -92,8 +110,8 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
     trace.losses.push_back(result.loss);
     trace.grad_norms.push_back(result.grad_norm);
   }
-  trace.trained = pieces(engine.parameters(), value);
-  trace.exp_avg = pieces(engine.parameters(), exp_avg);
+  trace.trained = pieces(engine.parameters(), reader, value);
+  trace.exp_avg = pieces(engine.parameters(), reader, exp_avg);
   return trace;
 }
 

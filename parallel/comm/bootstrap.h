@@ -23,10 +23,10 @@ std::unique_ptr<Bootstrap> make_bootstrap(const CommOptions& options = {});
 // A world of one rank.
 std::unique_ptr<Bootstrap> make_self_bootstrap();
 
-// The groups of `device`'s memory on the control plane of `host`: NCCL for a GPU, `host` itself for
-// a CPU, for which this is null. Both outlive it. Throws Error{environment} if this build has no
-// NCCL or the library cannot be opened.
-std::unique_ptr<Bootstrap> make_device_bootstrap(Bootstrap& host, const Device& device,
+// The groups of `device`'s memory on the control plane of `host`: NCCL between GPUs. Null for a CPU
+// and for one rank alone, whose groups are those of `host`. Both outlive it. Throws
+// Error{environment} if this build has no NCCL or the library cannot be opened.
+std::unique_ptr<Bootstrap> make_device_bootstrap(Bootstrap& host, Device& device,
                                                  const CommOptions& options = {});
 
 // Runs `body` on `ranks` threads, each a rank of one world in this process, and returns when all

@@ -5,6 +5,10 @@
 
 namespace weft {
 
+bool several_on_one_gpu(Device& device) {
+  return cuda_device(device).options().ranks_per_device > 1;
+}
+
 NcclApi open_nccl() {
   const auto library = std::make_shared<DynamicLibrary>("libnccl.so.2", WEFT_CUDA_LIBRARIES);
   NcclApi api{};

@@ -42,6 +42,9 @@ struct NcclApi {
   std::shared_ptr<void> library;  // keeps NCCL open
 };
 
+// Whether the ranks of this job share GPUs, as the device was told.
+bool several_on_one_gpu(Device& device);
+
 // NCCL as the system or the build's machine has it. Throws Error{environment}.
 NcclApi open_nccl();
 

@@ -65,10 +65,27 @@ class NcclBootstrap final : public Bootstrap {
   NcclWatch watch_;
 };
 
+// What NCCL compares, of hosts and then of GPUs, is the host's identity first (NCCL 2.28,
+// src/init.cc); the rest keeps it from roads that ranks of one GPU do not have, and from algorithms
+// that want more of the GPU than a share.
+void pose_as_hosts(const Bootstrap& host) {
+  const std::string identity = fmt::format("weft-rank-{}", host.rank());
+  setenv("NCCL_HOSTID", identity.c_str(), 0);
+  if (host.local_size() == host.size()) setenv("NCCL_SOCKET_IFNAME", "lo", 0);
+  constexpr const char* kSettings[][2] = {
+      {"NCCL_NET", "Socket"},     {"NCCL_NET_PLUGIN", "none"}, {"NCCL_IB_DISABLE", "1"},
+      {"NCCL_P2P_DISABLE", "1"},  {"NCCL_SHM_DISABLE", "1"},   {"NCCL_CUMEM_ENABLE", "0"},
+      {"NCCL_MNNVL_ENABLE", "0"}, {"NCCL_NVLS_ENABLE", "0"},   {"NCCL_RAS_ENABLE", "0"},
+      {"NCCL_ALGO", "Ring"},      {"NCCL_PROTO", "Simple"},    {"NCCL_MAX_CTAS", "2"},
+  };
+  for (const auto& [name, value] : kSettings) setenv(name, value, 0);
+}
+
 }  // namespace
 
-std::unique_ptr<Bootstrap> make_nccl_bootstrap(Bootstrap& host, NcclApi api,
+std::unique_ptr<Bootstrap> make_nccl_bootstrap(Bootstrap& host, NcclApi api, bool share_gpus,
                                                const CommOptions& options) {
+  if (share_gpus) pose_as_hosts(host);
   // The order of calls in the program is the order of launches, of all groups of a device together;
   // NCCL reads it once, before its first group.
   setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);

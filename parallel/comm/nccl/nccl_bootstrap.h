@@ -9,8 +9,11 @@
 
 namespace weft {
 
-// `host` and the device of the streams outlive it. One GPU and one thread per rank.
-std::unique_ptr<Bootstrap> make_nccl_bootstrap(Bootstrap& host, NcclApi api,
+// `host` and the device of the streams outlive it. One thread per rank. NCCL refuses two ranks on
+// one GPU unless it takes them for ranks of different hosts, which `share_gpus` makes it do through
+// its environment variables, as far as those are not set: a process per rank is needed, and they
+// talk over sockets.
+std::unique_ptr<Bootstrap> make_nccl_bootstrap(Bootstrap& host, NcclApi api, bool share_gpus,
                                                const CommOptions& options);
 
 }  // namespace weft

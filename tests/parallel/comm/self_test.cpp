@@ -54,14 +54,15 @@ std::string refusal() {
   return "accepted";
 }
 
-TEST(Self, LaunchersWithoutMpiAreRefusedUnlessTheyStartOneRank) {
+TEST(Self, RanksThatCannotMeetAreRefusedUnlessThereIsOne) {
   if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) GTEST_SKIP() << "started by mpirun";
   {
     const Variable rank("RANK", "1");
     const Variable world("WORLD_SIZE", "4");
     EXPECT_EQ(refusal(),
-              "RANK and WORLD_SIZE=4 ask for a job without MPI, which this build cannot connect; "
-              "start it with mpirun -np 4, or unset them to run alone");
+              "RANK and WORLD_SIZE ask for a job of several ranks, but MASTER_ADDR is missing, "
+              "MASTER_PORT is missing; start them with `weft launch -n N -- train ...`, or unset "
+              "RANK to run alone");
   }
   {
     const Variable rank("RANK", "0");
@@ -70,8 +71,8 @@ TEST(Self, LaunchersWithoutMpiAreRefusedUnlessTheyStartOneRank) {
   }
   const Variable tasks("SLURM_STEP_NUM_TASKS", "2");
   EXPECT_EQ(refusal(),
-            "srun started 2 tasks without MPI; use srun --mpi=pmix, or mpirun inside the "
-            "allocation");
+            "srun started 2 tasks that cannot find each other; use srun --mpi=pmix, mpirun inside the "
+            "allocation, or set MASTER_ADDR and MASTER_PORT");
 }
 
 TEST(SelfDeathTest, AbortWorldEndsWithTheExitCode) {

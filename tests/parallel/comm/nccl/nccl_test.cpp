@@ -191,7 +191,7 @@ class Nccl : public ::testing::Test {
     run_local_ranks(ranks, [&](Bootstrap& host) {
       fake.host = &host;
       fake.stream = std::make_unique<CpuStream>(1, false);
-      const auto bootstrap = make_nccl_bootstrap(host, fake_api(), options);
+      const auto bootstrap = make_nccl_bootstrap(host, fake_api(), false, options);
       body(*bootstrap);
     });
   }
