@@ -1,11 +1,13 @@
 // How fast training steps are, on random tokens: no data set needed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/dist/communicator.h"
 #include "launch/config/run_config.h"
+#include "launch/train/peak.h"
 
 namespace weft {
 
@@ -22,8 +24,11 @@ struct StepBenchResult {
   double median_seconds = 0;  // per step, this and the next two over `steps` steps
   double min_seconds = 0;
   double max_seconds = 0;
-  double flops_per_second = 0;       // 6N + 12LCT per token, at the median
-  double gemm_peak = 0;              // measured, of all ranks
+  double flops_per_second = 0;         // 6N + 12LCT per token, at the median
+  double masked_flops_per_second = 0;  // of those, the half of attention that the mask hides
+  double gemm_peak = 0;                // measured, of all ranks
+  std::optional<PublishedPeak> published_peak;  // of one rank's device
+  std::string device;
   int64_t planned_bytes = 0;         // of this rank's arenas
   int64_t peak_resident_bytes = 0;   // of the process
   std::vector<FamilyTime> families;  // from separate steps with a wait after every operation

@@ -20,18 +20,22 @@ struct Arguments {
   bool json = false;
 };
 
+// Checked for as many ranks; data need not be named.
+RunConfig load_for(const Arguments& args, int ranks) {
+  const MeshShape mesh = load_config(args.config, args.sets).mesh.shape(ranks);
+  std::vector<std::string> sets = args.sets;
+  sets.push_back(fmt::format("mesh.dp={}", mesh.dp));
+  return load_config(args.config, sets);
+}
+
 void run(const Arguments& args) {
   const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
-  RunConfig config = load_config(args.config, args.sets);
+  RunConfig config = load_for(args, bootstrap->size());
   config.checkpoint.async = false;  // none is written
   if (!config.model.vocab_size) {
     fail(ErrorKind::config,
          "weft bench makes its own tokens and needs a vocabulary size; add --set "
          "model.vocab_size=50257, say");
-  }
-  if (config.train.batch_size % bootstrap->size() != 0) {
-    fail(ErrorKind::config, "train.batch_size {} is not a multiple of the {} ranks",
-         config.train.batch_size, bootstrap->size());
   }
   const StepBenchResult result = bench_steps(config, args.steps, *bootstrap);
   if (bootstrap->rank() == 0) {

@@ -17,9 +17,9 @@
 #include "launch/train/metrics.h"
 #include "launch/train/peak.h"
 #include "launch/train/prepare_run.h"
+#include "launch/train/rank_machine.h"
 #include "launch/train/stop_signal.h"
 #include "optim/schedule.h"
-#include "parallel/comm/bootstrap.h"
 
 namespace weft {
 namespace {
@@ -100,14 +100,8 @@ class TrainingRun {
   Bootstrap& bootstrap_;
   const RunConfig& config_;
   StopSignal signal_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> compute_;
-  std::unique_ptr<Stream> communication_;
-  std::unique_ptr<Stream> tensor_side_;   // where there is tensor parallelism
-  std::unique_ptr<Stream> context_side_;  // where there is context parallelism
-  std::unique_ptr<Ops> ops_;
+  RankMachine machine_;
   std::unique_ptr<RunTrace> trace_;
-  std::unique_ptr<Bootstrap> gpu_groups_;  // where several ranks compute on GPUs
   Mesh mesh_;
   std::unique_ptr<Engine> engine_;
   FillSample fill_train_, fill_validation_;
@@ -131,33 +125,17 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       options_(options),
       bootstrap_(bootstrap),
       config_(prepared_.config),
-      device_(make_device({.kind = config_.device,
-                           .threads = compute_threads(config_.cpu, bootstrap.local_size()),
-                           .local_rank = bootstrap.local_rank(),
-                           .ranks_per_device = static_cast<int>(config_.cuda.ranks_per_device),
-                           .matmul_cache = config_.cuda.matmul_cache.value_or(""),
-                           .measure_matmuls = config_.cuda.measure_matmuls})),
-      compute_(device_->make_stream(StreamKind::compute)),
-      communication_(device_->make_stream(StreamKind::communication)),
-      tensor_side_(config_.mesh.tp > 1 ? device_->make_stream(StreamKind::communication) : nullptr),
-      context_side_(config_.mesh.cp > 1 ? device_->make_stream(StreamKind::communication)
-                                        : nullptr),
-      ops_(make_ops(*device_)),
-      trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *device_, streams())
+      machine_(config_, compute_threads(config_.cpu, bootstrap.local_size()), bootstrap),
+      trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *machine_.device, streams())
                            : nullptr),
-      gpu_groups_(make_device_bootstrap(bootstrap, *device_)),
-      mesh_(gpu_groups_ ? *gpu_groups_ : bootstrap, config_.mesh.shape(bootstrap.size()),
+      mesh_(machine_.groups(), config_.mesh.shape(bootstrap.size()),
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
-  const RankResources rank{.mesh = mesh_,
-                           .device = *device_,
-                           .compute = *compute_,
-                           .communication = *communication_,
-                           .ops = trace_ ? trace_->observe(*ops_) : *ops_,
-                           .tensor_side = tensor_side_.get(),
-                           .context_side = context_side_.get()};
+  const RankResources rank =
+      machine_.resources(mesh_, trace_ ? trace_->observe(*machine_.ops) : *machine_.ops);
   engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
   write_hooks_ = write_hooks_of(options.write_fault, bootstrap.rank());
-  checkpoints_.emplace(config_, *engine_, *device_, *compute_, bootstrap, write_hooks_.get());
+  checkpoints_.emplace(config_, *engine_, *machine_.device, *machine_.compute, bootstrap,
+                       write_hooks_.get());
   fill_train_ = [this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
     prepared_.train->fill(sample, inputs, targets);
   };
@@ -170,10 +148,10 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
 }
 
 std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
-  std::vector<SpanRecorder::Lane> streams{{"compute", compute_.get()},
-                                          {"communication", communication_.get()}};
-  if (tensor_side_) streams.push_back({"tensor parallel", tensor_side_.get()});
-  if (context_side_) streams.push_back({"context parallel", context_side_.get()});
+  std::vector<SpanRecorder::Lane> streams{{"compute", machine_.compute.get()},
+                                          {"communication", machine_.communication.get()}};
+  if (machine_.tensor_side) streams.push_back({"tensor parallel", machine_.tensor_side.get()});
+  if (machine_.context_side) streams.push_back({"context parallel", machine_.context_side.get()});
   return streams;
 }
 
@@ -187,7 +165,7 @@ int TrainingRun::begin_with_weights() {
   const int code = agree(bootstrap_, [&] {
     const CheckpointReader reader = CheckpointReader::open(prepared_.weights_path);
     require_weights(reader, config_);
-    load_weights(reader, config_.load, engine_->parameters(), *device_, *compute_);
+    load_weights(reader, config_.load, engine_->parameters(), *machine_.device, *machine_.compute);
   });
   if (code == 0) engine_->restore({});
   return code;
@@ -201,7 +179,8 @@ int TrainingRun::resume() {
     if (!damage) {
       if (int code = agree(bootstrap_, [&] { require_continuation(*reader); })) return code;
       damage = first_failure(bootstrap_, [&] {
-        load_parameters(*reader, engine_->parameters(), &engine_->optimizer(), *device_, *compute_);
+        load_parameters(*reader, engine_->parameters(), &engine_->optimizer(), *machine_.device,
+                        *machine_.compute);
       });
     }
     if (!damage) {
@@ -260,7 +239,7 @@ void TrainingRun::open_run_directory() {
   line_->print(fmt::format(
       "{}: {} parameters, {} rank{} ({}), batch {} x {} tokens in {} micro-batch{} per rank",
       config_.name, engine_->parameters().global_elements(), bootstrap_.size(),
-      bootstrap_.size() == 1 ? "" : "s", device_->description(), config_.train.batch_size,
+      bootstrap_.size() == 1 ? "" : "s", machine_.device->description(), config_.train.batch_size,
       config_.sequence_length(), engine_->micro_batches(),
       engine_->micro_batches() == 1 ? "" : "es"));
   if (!prepared_.resume_path.empty()) {
@@ -276,7 +255,9 @@ int64_t TrainingRun::last_step() const {
 }
 
 int TrainingRun::run() {
-  peak_flops_ = measure_gemm_peak(*device_, *compute_, *ops_) * bootstrap_.size();
+  peak_flops_ = measure_gemm_peak(*machine_.device, *machine_.compute, *machine_.ops,
+                                  config_.compute_type()) *
+                bootstrap_.size();
   train_to_the_end();
   if (root()) finish();
   if (trace_) {
@@ -295,7 +276,7 @@ void TrainingRun::train_to_the_end() {
     if (error.kind() == ErrorKind::diverged) checkpoints_->settle();
     throw;
   }
-  const Phase phase(recorder(), "checkpoint", *compute_);
+  const Phase phase(recorder(), "checkpoint", *machine_.compute);
   checkpoints_->finish(state_);
 }
 
@@ -331,7 +312,7 @@ void TrainingRun::one_step() {
 }
 
 StepResult TrainingRun::update_weights(int64_t update, double lr) {
-  const Phase phase(recorder(), fmt::format("step {}", update), *compute_);
+  const Phase phase(recorder(), fmt::format("step {}", update), *machine_.compute);
   return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested(),
                        checkpoints_->vote());
 }
@@ -343,7 +324,7 @@ void TrainingRun::report_skipped(int64_t step) {
 }
 
 void TrainingRun::evaluate(StepMetrics& metrics) {
-  const Phase phase(recorder(), "evaluation", *compute_);
+  const Phase phase(recorder(), "evaluation", *machine_.compute);
   const double loss = engine_->evaluate(prepared_.validation_samples, fill_validation_);
   metrics.validation_loss = loss;
   if (!state_.best_validation_loss || loss < *state_.best_validation_loss) {
@@ -379,7 +360,7 @@ void TrainingRun::report(const StepMetrics& given) {
 }
 
 void TrainingRun::save() {
-  const Phase phase(recorder(), "checkpoint", *compute_);
+  const Phase phase(recorder(), "checkpoint", *machine_.compute);
   checkpoints_->save(state_);
 }
 

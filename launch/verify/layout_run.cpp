@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "launch/train/rank_machine.h"
 #include "launch/verify/rank_trace.h"
 #include "optim/schedule.h"
 #include "parallel/comm/bootstrap.h"
@@ -62,30 +63,12 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
                    Bootstrap& bootstrap) {
   RankTrace trace;
   FaultInjector faults(mesh_shape(layout), fault, trace.calls);
-  const auto device =
-      make_device({.kind = config.device,
-                   .threads = 1,
-                   .local_rank = bootstrap.local_rank(),
-                   .ranks_per_device = static_cast<int>(config.cuda.ranks_per_device)});
-  const auto device_groups = make_device_bootstrap(bootstrap, *device);
-  const auto compute = device->make_stream(StreamKind::compute);
-  const auto communication = device->make_stream(StreamKind::communication);
-  const auto tensor_side = layout.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
-  const auto context_side =
-      layout.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr;
-  const auto ops = make_ops(*device);
+  RankMachine machine(config, 1, bootstrap);
   const auto wrap = [&](std::unique_ptr<Communicator> inner, const std::vector<int>& group) {
     return faults.wrap(std::move(inner), group);
   };
-  Mesh mesh(device_groups ? *device_groups : bootstrap, mesh_shape(layout), wrap);
-  Engine engine(config,
-                {.mesh = mesh,
-                 .device = *device,
-                 .compute = *compute,
-                 .communication = *communication,
-                 .ops = *ops,
-                 .tensor_side = tensor_side.get(),
-                 .context_side = context_side.get()},
+  Mesh mesh(machine.groups(), mesh_shape(layout), wrap);
+  Engine engine(config, machine.resources(mesh, *machine.ops),
                 [](const std::vector<SegmentBytes>&) {});
   const bool sharded = config.mesh.zero > 0;
   const auto value = [&](const Parameter& p) {
@@ -96,7 +79,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto exp_avg = [&](const Parameter& p) {
     return Held{engine.optimizer().state(p.index).exp_avg, p.own, !sharded};
   };
-  const Reader reader{*device, *compute};
+  const Reader reader{*machine.device, *machine.compute};
   trace.initial = pieces(engine.parameters(), reader, value);
   // Of a batch that no step sees: what is left of it in memory cannot stand in for what a lost
   // collective should have brought.

@@ -1,0 +1,32 @@
+#include "launch/train/rank_machine.h"
+
+#include "parallel/comm/bootstrap.h"
+
+namespace weft {
+
+RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
+    : bootstrap(job),
+      device(make_device({.kind = config.device,
+                          .threads = threads,
+                          .local_rank = job.local_rank(),
+                          .ranks_per_device = static_cast<int>(config.cuda.ranks_per_device),
+                          .matmul_cache = config.cuda.matmul_cache.value_or(""),
+                          .measure_matmuls = config.cuda.measure_matmuls})),
+      compute(device->make_stream(StreamKind::compute)),
+      communication(device->make_stream(StreamKind::communication)),
+      tensor_side(config.mesh.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
+      context_side(config.mesh.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
+      ops(make_ops(*device)),
+      gpu_groups(make_device_bootstrap(job, *device)) {}
+
+RankResources RankMachine::resources(Mesh& mesh, Ops& with) {
+  return {.mesh = mesh,
+          .device = *device,
+          .compute = *compute,
+          .communication = *communication,
+          .ops = with,
+          .tensor_side = tensor_side.get(),
+          .context_side = context_side.get()};
+}
+
+}  // namespace weft
