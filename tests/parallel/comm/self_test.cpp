@@ -70,9 +70,10 @@ TEST(Self, RanksThatCannotMeetAreRefusedUnlessThereIsOne) {
     EXPECT_EQ(refusal(), "accepted");
   }
   const Variable tasks("SLURM_STEP_NUM_TASKS", "2");
-  EXPECT_EQ(refusal(),
-            "srun started 2 tasks that cannot find each other; use srun --mpi=pmix, mpirun inside the "
-            "allocation, or set MASTER_ADDR and MASTER_PORT");
+  EXPECT_EQ(
+      refusal(),
+      "srun started 2 tasks that cannot find each other; use srun --mpi=pmix, mpirun inside the "
+      "allocation, or set MASTER_ADDR and MASTER_PORT");
 }
 
 TEST(SelfDeathTest, AbortWorldEndsWithTheExitCode) {
