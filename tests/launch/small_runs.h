@@ -25,4 +25,12 @@ inline RunConfig untied_without_bias() {
   return run;
 }
 
+// One in three of `legal_layouts`: each mesh, schedule, ZeRO stage and micro-batch size with one
+// recompute policy, which is another one for the next.
+inline std::vector<Layout> with_one_policy_each(const std::vector<Layout>& all) {
+  std::vector<Layout> layouts;
+  for (size_t i = 0; i < all.size(); i += 3) layouts.push_back(all[i + i / 3 % 3]);
+  return layouts;
+}
+
 }  // namespace weft
