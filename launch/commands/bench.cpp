@@ -22,9 +22,15 @@ struct Arguments {
 
 // Checked for as many ranks; data need not be named.
 RunConfig load_for(const Arguments& args, int ranks) {
-  const MeshShape mesh = load_config(args.config, args.sets).mesh.shape(ranks);
+  const MeshConfig mesh = load_config(args.config, args.sets).mesh;
+  const int64_t model_ranks = mesh.tp * mesh.cp * mesh.pp;
+  if (ranks % model_ranks != 0) {
+    fail(ErrorKind::config,
+         "the job's {} ranks are not a multiple of mesh tp {} * cp {} * pp {} = {}; start {}",
+         ranks, mesh.tp, mesh.cp, mesh.pp, model_ranks, (ranks / model_ranks + 1) * model_ranks);
+  }
   std::vector<std::string> sets = args.sets;
-  sets.push_back(fmt::format("mesh.dp={}", mesh.dp));
+  sets.push_back(fmt::format("mesh.dp={}", mesh.data_ranks(ranks)));
   return load_config(args.config, sets);
 }
 

@@ -27,8 +27,8 @@ void fill_randomly(std::initializer_list<Tensor> tensors, const Tensor& rows, De
   }
   device.copy_to_device(rows.raw(), values.data(), rows.bytes(), stream);
   for (const Tensor& t : tensors) {
-    for (int64_t at = 0; at < t.elements(); at += rows.elements()) {
-      ops.copy(rows, t.slice(at, at + rows.elements()), stream);
+    for (int64_t at = 0; at < t.shape()[0]; at += kRandomRows) {
+      ops.copy(rows, t.slice(at, at + kRandomRows), stream);
     }
   }
   stream.synchronize();
@@ -51,7 +51,7 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type) {
   args.b = arena.allocate(square, measured);
   args.c = arena.allocate(square, measured);
   args.transpose_b = true;
-  fill_randomly({args.a, args.b}, arena.allocate({kRandomRows * size}, DType::f32), device, ops,
+  fill_randomly({args.a, args.b}, arena.allocate({kRandomRows, size}, DType::f32), device, ops,
                 stream);
   double best = 1e30;
   for (int i = 0; i <= kRepeats; ++i) {
