@@ -31,8 +31,10 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Refuses a plan that the host's memory cannot hold, with what takes how much.
-AdmitMemory admit_on_host(int ranks_on_host) {
+// Refuses a plan that the host's memory cannot hold, with what takes how much. A GPU says itself,
+// when the arenas are allocated, what it lacks.
+AdmitMemory admit_on(const Device& device, int ranks_on_host) {
+  if (device.kind() == DeviceKind::cuda) return [](const std::vector<SegmentBytes>&) {};
   return [ranks_on_host](const std::vector<SegmentBytes>& plan) {
     size_t bytes = 0;
     std::string parts;
@@ -132,7 +134,8 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank =
       machine_.resources(mesh_, trace_ ? trace_->observe(*machine_.ops) : *machine_.ops);
-  engine_ = std::make_unique<Engine>(config_, rank, admit_on_host(bootstrap.local_size()));
+  engine_ =
+      std::make_unique<Engine>(config_, rank, admit_on(*machine_.device, bootstrap.local_size()));
   write_hooks_ = write_hooks_of(options.write_fault, bootstrap.rank());
   checkpoints_.emplace(config_, *engine_, *machine_.device, *machine_.compute, bootstrap,
                        write_hooks_.get());

@@ -41,21 +41,6 @@ class Worst {
   bool ok_ = true;
 };
 
-double largest(const Values& values) {
-  double top = 0;
-  for (const float v : values) top = std::max(top, std::abs(double{v}));
-  return top;
-}
-
-double largest_difference(const Values& a, const Values& b) {
-  double top = 0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    const double d = std::abs(double{a[i]} - double{b[i]});
-    if (!(d <= top)) top = d;  // a NaN stays
-  }
-  return top;
-}
-
 // The tensor whose values say how large a gradient's are: its own, but for the bias of the keys.
 // That shifts all scores of a query alike, which softmax does not see: the gradient is zero, and
 // what is left of it is rounding of sums as large as those of its neighbour.
@@ -111,6 +96,21 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
 }
 
 }  // namespace
+
+double largest(const Values& values) {
+  double top = 0;
+  for (const float v : values) top = std::max(top, std::abs(double{v}));
+  return top;
+}
+
+double largest_difference(const Values& a, const Values& b) {
+  double top = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    const double d = std::abs(double{a[i]} - double{b[i]});
+    if (!(d <= top)) top = d;  // a NaN stays
+  }
+  return top;
+}
 
 RunConfig shrink(const RunConfig& config) {
   RunConfig small = config;

@@ -32,6 +32,10 @@ struct Bounds {
 };
 Bounds bounds_of(const RunConfig& config, int64_t steps);
 
+// The largest magnitude, 0 of no values; and that of a - b, NaN if one is.
+double largest(const Values& values);
+double largest_difference(const Values& a, const Values& b);
+
 struct Comparison {
   Layout layout;
   std::optional<Fault> fault;  // what was broken on purpose

@@ -32,12 +32,7 @@ class NcclBootstrap final : public Bootstrap {
   }
 
   std::unique_ptr<Communicator> split(int color, int key, const std::string& axis) override {
-    std::vector<ColorClaim> claims;
-    for (const std::string& text : host_.all_gather(fmt::format("{} {}", color, key))) {
-      const size_t space = text.find(' ');
-      claims.push_back({std::stoi(text.substr(0, space)), std::stoi(text.substr(space + 1))});
-    }
-    const std::vector<int> members = color_group(claims, rank());
+    const std::vector<int> members = color_group(gather_claims(host_, {color, key}), rank());
     const bool first = members.front() == rank();
     const std::vector<std::string> ids =
         host_.all_gather(first && members.size() > 1 ? new_id() : std::string());

@@ -123,12 +123,7 @@ class TcpBootstrap final : public Bootstrap {
 
   std::unique_ptr<Communicator> split(int color, int key, const std::string& axis) override {
     ++splits_;
-    std::vector<ColorClaim> claims;
-    for (const std::string& text : all_gather(fmt::format("{} {}", color, key))) {
-      const size_t space = text.find(' ');
-      claims.push_back({std::stoi(text.substr(0, space)), std::stoi(text.substr(space + 1))});
-    }
-    const std::vector<int> members = color_group(claims, rank_);
+    const std::vector<int> members = color_group(gather_claims(*this, {color, key}), rank_);
     if (members.size() == 1) return make_self_communicator(axis);
     const auto me = static_cast<int>(std::ranges::find(members, rank_) - members.begin());
     return make_wire_communicator(make_tcp_wire(connect_group(members), members), me, members, axis,

@@ -5,6 +5,7 @@
 
 #include "launch/plan/plan_text.h"
 #include "launch/train/random_tokens.h"
+#include "launch/train/rank_machine.h"
 #include "parallel/comm/bootstrap.h"
 #include "tests/launch/small_runs.h"
 
@@ -21,19 +22,11 @@ std::vector<Measured> measure(const RunConfig& config, const MeshShape& shape) {
   std::vector<Measured> ranks(static_cast<size_t>(shape.world()));
   run_local_ranks(shape.world(), [&](Bootstrap& bootstrap) {
     CommTrace trace;
-    const auto device = make_device({.threads = 1});
-    const auto compute = device->make_stream(StreamKind::compute);
-    const auto communication = device->make_stream(StreamKind::communication);
-    const auto ops = make_ops(*device);
+    RankMachine machine(config, 1, bootstrap);
     Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner, const std::vector<int>&) {
       return make_traced(std::move(inner), trace);
     });
-    Engine engine(config,
-                  {.mesh = mesh,
-                   .device = *device,
-                   .compute = *compute,
-                   .communication = *communication,
-                   .ops = *ops},
+    Engine engine(config, machine.resources(mesh, *machine.ops),
                   [](const std::vector<SegmentBytes>&) {});
     trace.clear();
     engine.step(1, 1e-3, 0, random_tokens(*config.model.vocab_size), false);

@@ -10,16 +10,10 @@ namespace {
 
 constexpr int64_t kSteps = 5;
 
-// Dropout, a tied head, an odd vocabulary and heads that divide by nothing; eight micro-batches.
+// Eight micro-batches.
 RunConfig elastic_run() {
-  RunConfig run = char_run_with_everything();
+  RunConfig run = odd_run();
   run.determinism = Determinism::elastic;
-  run.model.vocab_size = 61;
-  run.model.layers = 4;  // two chunks on each of two stages
-  run.model.heads = 3;
-  run.model.width = 36;
-  run.model.context_length = 16;
-  run.model.tied_head = true;
   run.train.batch_size = 16;
   return run;
 }
@@ -45,11 +39,7 @@ std::vector<Layout> layouts(int tp) {
 }
 
 LayoutTrace train(const RunConfig& config, const Layout& layout) {
-  const MadeUpText text(*config.model.vocab_size);
-  return run_layout(config, layout, kSteps,
-                    [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-                      text.fill(sample, inputs, targets);
-                    });
+  return run_layout(config, layout, kSteps, made_up_text(*config.model.vocab_size));
 }
 
 void expect_same_bits(const RunConfig& config, const std::vector<Layout>& layouts) {

@@ -16,7 +16,7 @@
 #include "core/base/philox.h"
 #include "core/dist/mesh.h"
 #include "core/ops/observed.h"
-#include "launch/train/engine.h"
+#include "launch/train/rank_machine.h"
 #include "launch/train/run_state.h"
 #include "optim/schedule.h"
 #include "parallel/comm/bootstrap.h"
@@ -52,6 +52,17 @@ inline RunConfig char_run_with_everything() {
   return run;
 }
 
+// Three heads and an odd vocabulary: no size divides by the number of ranks. Tied head, dropout.
+inline RunConfig odd_run() {
+  RunConfig run = char_run_with_everything();
+  run.model.vocab_size = 61;
+  run.model.heads = 3;
+  run.model.width = 36;
+  run.model.context_length = 16;
+  run.model.tied_head = true;
+  return run;
+}
+
 // Tokens that a model can learn something about: three of four follow from the one before.
 class MadeUpText {
  public:
@@ -81,36 +92,24 @@ class MadeUpText {
   std::vector<int32_t> tokens_;
 };
 
+// Samples of such a text.
+inline FillSample made_up_text(int64_t vocab) {
+  return [text = MadeUpText(vocab)](int64_t sample, std::span<int32_t> inputs,
+                                    std::span<int32_t> targets) {
+    text.fill(sample, inputs, targets);
+  };
+}
+
 class EngineRank {
  public:
   // `observer`, unless null, sees every operation.
   EngineRank(const RunConfig& config, Bootstrap& bootstrap, OpObserver* observer = nullptr)
       : config_(config),
-        text_(*config.model.vocab_size),
-        fill_([this](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-          text_.fill(sample, inputs, targets);
-        }),
-        device_(make_device({.threads = 1})),
-        compute_(device_->make_stream(StreamKind::compute)),
-        communication_(device_->make_stream(StreamKind::communication)),
-        tensor_side_(config.mesh.tp > 1 ? device_->make_stream(StreamKind::communication)
-                                        : nullptr),
-        context_side_(config.mesh.cp > 1 ? device_->make_stream(StreamKind::communication)
-                                         : nullptr),
-        plain_ops_(make_ops(*device_)),
-        observed_ops_(observer != nullptr ? make_observed(*plain_ops_, *observer) : nullptr),
-        mesh_(bootstrap, {.dp = static_cast<int>(config.mesh.data_ranks(bootstrap.size())),
-                          .cp = static_cast<int>(config.mesh.cp),
-                          .tp = static_cast<int>(config.mesh.tp),
-                          .pp = static_cast<int>(config.mesh.pp)}),
-        engine_(config,
-                {.mesh = mesh_,
-                 .device = *device_,
-                 .compute = *compute_,
-                 .communication = *communication_,
-                 .ops = observed_ops_ ? *observed_ops_ : *plain_ops_,
-                 .tensor_side = tensor_side_.get(),
-                 .context_side = context_side_.get()},
+        fill_(made_up_text(*config.model.vocab_size)),
+        machine_(config, 1, bootstrap),
+        observed_ops_(observer != nullptr ? make_observed(*machine_.ops, *observer) : nullptr),
+        mesh_(machine_.groups(), config.mesh.shape(bootstrap.size())),
+        engine_(config, machine_.resources(mesh_, observed_ops_ ? *observed_ops_ : *machine_.ops),
                 [](const std::vector<SegmentBytes>&) {}) {}
 
   EngineRank(const EngineRank&) = delete;
@@ -124,7 +123,8 @@ class EngineRank {
   // many updates as the checkpoint has steps.
   void load(const std::string& path, std::optional<UpdateControl::State> state = {}) {
     const CheckpointReader reader = CheckpointReader::open(path);
-    load_parameters(reader, engine_.parameters(), &engine_.optimizer(), *device_, *compute_);
+    load_parameters(reader, engine_.parameters(), &engine_.optimizer(), *machine_.device,
+                    *machine_.compute);
     engine_.restore(state.value_or(UpdateControl::State{.made = reader.step()}));
   }
   double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
@@ -132,19 +132,13 @@ class EngineRank {
   double gradients() { return engine_.gradients(0, fill_); }
 
   Engine& engine() { return engine_; }
-  Device& device() { return *device_; }
-  Stream& compute() { return *compute_; }
+  Device& device() { return *machine_.device; }
+  Stream& compute() { return *machine_.compute; }
 
  private:
   RunConfig config_;
-  MadeUpText text_;
   FillSample fill_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> compute_;
-  std::unique_ptr<Stream> communication_;
-  std::unique_ptr<Stream> tensor_side_;
-  std::unique_ptr<Stream> context_side_;
-  std::unique_ptr<Ops> plain_ops_;
+  RankMachine machine_;
   std::unique_ptr<Ops> observed_ops_;
   Mesh mesh_;
   Engine engine_;

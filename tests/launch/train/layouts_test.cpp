@@ -51,9 +51,7 @@ class Layouts : public ::testing::TestWithParam<RunConfig (*)()> {};
 
 TEST_P(Layouts, TrainAlike) {
   const RunConfig config = GetParam()();
-  const MadeUpText text(*config.model.vocab_size);
-  const FillSample fill = [&](int64_t sample, std::span<int32_t> inputs,
-                              std::span<int32_t> targets) { text.fill(sample, inputs, targets); };
+  const FillSample fill = made_up_text(*config.model.vocab_size);
   const LayoutTrace whole = run_layout(config, kWhole, kSteps, fill);
   EXPECT_LT(whole.losses.back(), whole.losses.front());
   for (const Layout& layout : kOthers) {
@@ -85,13 +83,9 @@ TEST_P(Layouts, EvaluateAlike) {
 // Every schedule adds the gradients of a weight in the order of the micro-batches.
 TEST_P(Layouts, GiveTheSameBitsUnderEverySchedule) {
   const RunConfig config = GetParam()();
-  const MadeUpText text(*config.model.vocab_size);
   const auto train = [&](ScheduleKind schedule) {
     const Layout layout{.micro_batch_size = 3, .pp = 2, .schedule = schedule};
-    return run_layout(config, layout, 3,
-                      [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-                        text.fill(sample, inputs, targets);
-                      });
+    return run_layout(config, layout, 3, made_up_text(*config.model.vocab_size));
   };
   const LayoutTrace one = train(one_f_one_b);
   for (const ScheduleKind schedule : {gpipe, interleaved_1f1b, zero_bubble_h1}) {

@@ -16,15 +16,9 @@
 namespace weft {
 namespace {
 
-// Three heads and an odd vocabulary: no size divides by the number of ranks.
 RunConfig odd_run(Precision precision) {
-  RunConfig run = char_run_with_everything();
+  RunConfig run = weft::odd_run();
   run.precision = precision;
-  run.model.vocab_size = 61;
-  run.model.heads = 3;
-  run.model.width = 36;
-  run.model.context_length = 16;
-  run.model.tied_head = true;
   run.train.batch_size = 16;
   run.schedule.warmup_steps = 0;
   return run;
@@ -62,11 +56,7 @@ TEST(Precision, TrainsLikeF32) {
 }
 
 LayoutTrace train(const RunConfig& config, const Layout& layout, int64_t steps) {
-  const MadeUpText text(*config.model.vocab_size);
-  return run_layout(config, layout, steps,
-                    [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-                      text.fill(sample, inputs, targets);
-                    });
+  return run_layout(config, layout, steps, made_up_text(*config.model.vocab_size));
 }
 
 class ElasticPrecision : public ::testing::TestWithParam<RunConfig (*)()> {};

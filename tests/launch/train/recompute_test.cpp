@@ -22,9 +22,7 @@ class RecomputeRun : public ::testing::TestWithParam<Layout> {};
 TEST_P(RecomputeRun, HasTheSameBits) {
   constexpr int64_t kSteps = 4;
   const RunConfig config = char_run_with_everything();
-  const MadeUpText text(*config.model.vocab_size);
-  const FillSample fill = [&](int64_t sample, std::span<int32_t> inputs,
-                              std::span<int32_t> targets) { text.fill(sample, inputs, targets); };
+  const FillSample fill = made_up_text(*config.model.vocab_size);
   Layout layout = GetParam();
   const LayoutTrace kept = run_layout(config, layout, kSteps, fill);
   for (const Recompute policy : {Recompute::selective, Recompute::full}) {
@@ -42,9 +40,7 @@ TEST_P(RecomputeRun, HasTheSameBits) {
 // Each stage its own, with weight gradients that outlive what was computed again for them.
 TEST(RecomputeStages, HaveTheSameBits) {
   RunConfig config = char_run_with_everything();
-  const MadeUpText text(*config.model.vocab_size);
-  const FillSample fill = [&](int64_t sample, std::span<int32_t> inputs,
-                              std::span<int32_t> targets) { text.fill(sample, inputs, targets); };
+  const FillSample fill = made_up_text(*config.model.vocab_size);
   for (const ScheduleKind schedule : {ScheduleKind::one_f_one_b, ScheduleKind::zero_bubble_h1}) {
     const Layout layout{.micro_batch_size = 3, .pp = 2, .schedule = schedule};
     config.recompute.stages = {};

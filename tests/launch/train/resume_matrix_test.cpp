@@ -145,21 +145,6 @@ void expect_same_bits(const Trace& trace, const Trace& reference) {
   }
 }
 
-double largest(const Values& values) {
-  double top = 0;
-  for (const float v : values) top = std::max(top, std::abs(double{v}));
-  return top;
-}
-
-double largest_difference(const Values& a, const Values& b) {
-  double top = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double d = std::abs(double{a[i]} - double{b[i]});
-    if (!(d <= top)) top = d;  // a NaN stays
-  }
-  return top;
-}
-
 // How far an element of a state may be off (docs/verify.md). The largest gradient of a tensor is at
 // least its mean over the steps, which the first moment holds.
 double bound_of(const std::string& tensor, const std::string& kind, const State& reference,

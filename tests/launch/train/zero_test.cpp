@@ -15,18 +15,6 @@ namespace {
 
 constexpr int64_t kSteps = 3;
 
-// Three heads and an odd vocabulary: no size divides by the number of ranks.
-RunConfig odd_run() {
-  RunConfig run = char_run_with_everything();
-  run.model.vocab_size = 61;
-  run.model.heads = 3;
-  run.model.width = 36;
-  run.model.context_length = 16;
-  run.model.tied_head = true;
-  run.train.batch_size = 12;
-  return run;
-}
-
 RunConfig odd_untied_run() {
   RunConfig run = odd_run();
   run.model.tied_head = false;
@@ -35,11 +23,7 @@ RunConfig odd_untied_run() {
 }
 
 LayoutTrace train(const RunConfig& config, const Layout& layout) {
-  const MadeUpText text(*config.model.vocab_size);
-  return run_layout(config, layout, kSteps,
-                    [&](int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets) {
-                      text.fill(sample, inputs, targets);
-                    });
+  return run_layout(config, layout, kSteps, made_up_text(*config.model.vocab_size));
 }
 
 class Zero : public ::testing::TestWithParam<RunConfig (*)()> {};
