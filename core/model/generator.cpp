@@ -31,7 +31,7 @@ Generator::Generator(const GptConfig& config, DType dtype, Device& device, Strea
       ops_(ops),
       parameters_(MeshShape{}, MeshCoord{}),
       model_(config, replicate(), GptPartition::whole(config.layers), parameters_),
-      host_logits_(static_cast<size_t>(*config.vocab_size)) {
+      host_logits_(device.allocate_host(static_cast<size_t>(*config.vocab_size) * sizeof(float))) {
   Memory plan;
   lay_out(plan);
   const std::unique_ptr<Ops> counting = make_counting_ops();
@@ -63,7 +63,8 @@ void Generator::lay_out(Memory& memory) {
   logits_ = memory.state.allocate({1, *config_.vocab_size}, DType::f32);
 }
 
-void Generator::compute_logits(std::span<const int32_t> window, int64_t cached, bool use_cache) {
+std::span<const float> Generator::compute_logits(std::span<const int32_t> window, int64_t cached,
+                                                 bool use_cache) {
   const std::span<const int32_t> fresh =
       use_cache ? window.subspan(static_cast<size_t>(cached)) : window;
   const auto count = static_cast<int64_t>(fresh.size());
@@ -80,8 +81,10 @@ void Generator::compute_logits(std::span<const int32_t> window, int64_t cached, 
   } else {
     model_.last_logits(tokens, logits_, memory_->saved, ctx);
   }
-  device_.copy_to_host(host_logits_.data(), logits_.raw(), logits_.bytes(), stream_);
+  auto* host = static_cast<float*>(host_logits_->data());
+  device_.copy_to_host(host, logits_.raw(), logits_.bytes(), stream_);
   stream_.synchronize();
+  return {host, static_cast<size_t>(logits_.elements())};
 }
 
 void Generator::generate(std::span<const int32_t> prompt, const GenerationOptions& options,
@@ -104,9 +107,9 @@ void Generator::generate(std::span<const int32_t> prompt, const GenerationOption
       cached = 0;
     }
     const std::span<const int32_t> window = std::span(text).subspan(begin);
-    compute_logits(window, cached, options.use_cache);
+    const std::span<const float> logits = compute_logits(window, cached, options.use_cache);
     cached = static_cast<int64_t>(window.size());
-    const int32_t next = sampler.sample(host_logits_, i);
+    const int32_t next = sampler.sample(logits, i);
     if (options.stop && next == *options.stop) return;
     emit(next);
     text.push_back(next);

@@ -37,8 +37,10 @@ class Generator {
   struct Memory;
 
   void lay_out(Memory& memory);
-  // Logits after `window`, of which the first `cached` tokens are in the caches.
-  void compute_logits(std::span<const int32_t> window, int64_t cached, bool use_cache);
+  // Logits after `window`, of which the first `cached` tokens are in the caches; on the host, until
+  // the next call.
+  std::span<const float> compute_logits(std::span<const int32_t> window, int64_t cached,
+                                        bool use_cache);
 
   GptConfig config_;
   DType dtype_;
@@ -49,9 +51,9 @@ class Generator {
   Gpt model_;
   std::unique_ptr<Memory> memory_;
   std::vector<KvCache> caches_;
-  Tensor tokens_;  // [context] i32
-  Tensor logits_;  // [1,V]
-  std::vector<float> host_logits_;
+  Tensor tokens_;                        // [context] i32
+  Tensor logits_;                        // [1,V]
+  std::unique_ptr<Buffer> host_logits_;  // of the device's own kind of host memory
 };
 
 }  // namespace weft

@@ -16,6 +16,7 @@ struct Arguments {
   std::string checkpoint;
   std::string prompt;
   std::string stop;
+  std::string device;
   GenerationOptions options;
   bool no_cache = false;
   bool no_echo = false;
@@ -78,7 +79,11 @@ class CharacterPrinter {
 };
 
 void run(Arguments& args) {
-  TrainedModel model = load_trained_model(args.checkpoint);
+  std::optional<DeviceKind> device;
+  if (!args.device.empty()) {
+    device = args.device == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
+  }
+  TrainedModel model = load_trained_model(args.checkpoint, device);
   for (const std::string& notice : model.notices) {
     std::fprintf(stderr, "notice: %s\n", notice.c_str());
   }
@@ -121,6 +126,9 @@ void add_generate_command(CLI::App& root, int&) {
       ->capture_default_str();
   app->add_option("--seed", args->options.sampling.seed, "Of the sampling")->capture_default_str();
   app->add_option("--stop", args->stop, "One token that ends the text (default: end of text)");
+  app->add_option("--device", args->device,
+                  "cpu or cuda (default: what the checkpoint's configuration names)")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   app->add_flag("--no-cache", args->no_cache, "Recompute earlier tokens instead of caching them");
   app->add_flag("--no-echo", args->no_echo, "Do not print the prompt");
   app->callback([args] { run(*args); });

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "launch/config/load.h"
 #include "launch/train/cpu_threads.h"
@@ -19,9 +20,22 @@ std::string find_checkpoint(const std::string& path, std::vector<std::string>& n
        notices.empty() ? "" : notices.front());
 }
 
+// One rank alone, so the first GPU. Its matrix products are of other shapes than training's: a
+// cache of algorithms would have none of them.
+std::unique_ptr<Device> open_device(DeviceKind kind, const CpuConfig& cpu) {
+  if (kind == DeviceKind::cuda) {
+    const CudaReport report = cuda_report();
+    if (report.devices.empty()) {
+      fail(ErrorKind::environment, "no GPU to generate on: {}; --device cpu generates on the CPU",
+           report.built ? report.problem : "this build of weft has no CUDA backend");
+    }
+  }
+  return make_device({.kind = kind, .threads = compute_threads(cpu, 1)});
+}
+
 }  // namespace
 
-TrainedModel load_trained_model(const std::string& path) {
+TrainedModel load_trained_model(const std::string& path, std::optional<DeviceKind> where) {
   TrainedModel model;
   model.path = find_checkpoint(path, model.notices);
   const CheckpointReader reader = CheckpointReader::open(model.path);
@@ -32,7 +46,7 @@ TrainedModel load_trained_model(const std::string& path) {
   model.config = load_config((attached / kAttachedConfig).string());
   if (fs::exists(attached / "tokenizer.json")) model.tokenizer = open_tokenizer(attached.string());
   // 2. The weights.
-  model.device = make_device({.threads = compute_threads(model.config.cpu, 1)});
+  model.device = open_device(where.value_or(model.config.device), model.config.cpu);
   model.compute = model.device->make_stream(StreamKind::compute);
   model.ops = make_ops(*model.device);
   model.generator = std::make_unique<Generator>(model.config.model, model.config.compute_type(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct TrainedModel {
 };
 
 // Loads the weights of a step_N directory, or of the newest intact checkpoint in a directory of
-// them. Throws Error{input}.
-TrainedModel load_trained_model(const std::string& path);
+// them, onto `where`, or where the checkpoint's configuration says. Throws Error{input}, and
+// Error{environment} where there is no such device.
+TrainedModel load_trained_model(const std::string& path, std::optional<DeviceKind> where = {});
 
 }  // namespace weft

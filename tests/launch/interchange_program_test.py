@@ -214,11 +214,23 @@ class InterchangeTest(TrainTest):
             whole = self.tensors[name][2]
             self.assertEqual(data, b"".join(b"\0\0" + whole[i + 2:i + 4] for i in range(0, len(whole), 4)))
 
+    def start_generating(self, checkpoint, *arguments):
+        return self.weft("generate", "--checkpoint", checkpoint, "--prompt", "abc", "--tokens", "25",
+                         "--temperature", "0", *arguments)
+
     def generate(self, checkpoint):
-        result = self.weft("generate", "--checkpoint", checkpoint, "--prompt", "abc", "--tokens", "25",
-                           "--temperature", "0")
+        result = self.start_generating(checkpoint)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout.rstrip("\n")
+
+    def test_generation_on_a_gpu_or_why_not(self):
+        result = self.start_generating("runs/run/checkpoints", "--device", "cuda")
+        if result.returncode == 3:
+            self.assertRegex(result.stderr, r"^weft: environment error: .*; --device cpu generates on")
+            self.assertEqual(result.stdout, "")
+        else:
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(result.stdout.rstrip("\n"), self.generate("runs/run/checkpoints"))
 
     def test_an_imported_model_writes_and_trains_on(self):
         self.bring("writer", "out", "--tokenizer", "data/tokenizer")
