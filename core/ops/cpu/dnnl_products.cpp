@@ -1,0 +1,168 @@
+#include "core/ops/cpu/dnnl_products.h"
+
+#include <dnnl.h>
+#include <omp.h>
+
+#include <array>
+#include <dnnl.hpp>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace weft::detail {
+namespace {
+
+using dnnl::memory;
+using Descriptor = dnnl::matmul::primitive_desc;
+
+memory::data_type type_of(DType dtype) {
+  WEFT_CHECK(dtype == DType::f32 || dtype == DType::bf16, "no products of {} by oneDNN",
+             name(dtype));
+  return dtype == DType::f32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+// A matrix of `rows` x `columns` whose rows, or columns if transposed, lie `stride` apart.
+memory::desc matrix(int64_t rows, int64_t columns, int64_t stride, bool transposed,
+                    memory::data_type type) {
+  const memory::dims strides =
+      transposed ? memory::dims{1, stride} : memory::dims{stride, int64_t{1}};
+  return memory::desc({rows, columns}, type, strides);
+}
+
+struct Matrices {
+  memory::desc a, b, out;
+
+  Matrices(const ProductShape& s, memory::data_type type)
+      : a(matrix(s.m, s.k, s.a_stride, s.transpose_a, type)),
+        b(matrix(s.k, s.n, s.transpose_b ? s.k : s.n, s.transpose_b, type)),
+        out(matrix(s.m, s.n, s.n, false, memory::data_type::f32)) {}
+};
+
+// False where oneDNN has no such product on this CPU.
+Descriptor describe(const ProductShape& shape, DType operands, const dnnl::engine& engine) {
+  const Matrices m(shape, type_of(operands));
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (shape.accumulate) {
+    dnnl::post_ops after;
+    after.append_sum(1.0F);
+    attributes.set_post_ops(after);
+  }
+#if DNNL_VERSION_MAJOR >= 3
+  return Descriptor(engine, m.a, m.b, m.out, attributes, true);
+#else
+  return Descriptor(dnnl::matmul::desc(m.a, m.b, m.out), attributes, engine, true);
+#endif
+}
+
+void use_threads(int threads) {
+  // oneDNN reads the thread count from the calling thread's OpenMP setting.
+  if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
+}
+
+// A primitive with the memory objects that its calls point elsewhere: nothing is made in a call.
+struct Product {
+  dnnl::matmul primitive;
+  memory a, b, out, scratchpad;
+  size_t scratchpad_bytes;
+
+  Product(const Descriptor& d, const dnnl::engine& engine)
+      : primitive(d),
+        a(d.src_desc(), engine, DNNL_MEMORY_NONE),
+        b(d.weights_desc(), engine, DNNL_MEMORY_NONE),
+        out(d.dst_desc(), engine, DNNL_MEMORY_NONE),
+        scratchpad(d.scratchpad_desc(), engine, DNNL_MEMORY_NONE),
+        scratchpad_bytes(d.scratchpad_desc().get_size()) {}
+};
+
+}  // namespace
+
+struct DnnlProducts::State {
+  // Generation has a shape per prompt; a training step has a few dozen in all.
+  static constexpr size_t kMostProducts = 1024;
+
+  DType operands;
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  std::map<std::pair<ProductShape, int>, Product> products;
+
+  Product& find(const ProductShape& shape, int threads) {
+    const std::pair key(shape, threads);
+    const auto found = products.find(key);
+    if (found != products.end()) return found->second;
+    if (products.size() >= kMostProducts) products.clear();
+    use_threads(threads);
+    const Descriptor descriptor = describe(shape, operands, engine);
+    WEFT_CHECK(descriptor, "oneDNN has no {}x{}x{} product of {}", shape.m, shape.n, shape.k,
+               name(operands));
+    return products.try_emplace(key, descriptor, engine).first->second;
+  }
+};
+
+DnnlProducts::DnnlProducts(DType operands) {
+  if (!serves(operands)) {
+    fail(ErrorKind::environment,
+         "oneDNN has no products of {} for this CPU, which needs AVX-512 for them; use "
+         "cpu.bf16_products: auto",
+         name(operands));
+  }
+  state_ = std::make_unique<State>();
+  state_->operands = operands;
+}
+
+DnnlProducts::~DnnlProducts() = default;
+
+bool DnnlProducts::serves(DType operands) {
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      const ProductShape shape{.m = 256,
+                               .n = 384,
+                               .k = 512,
+                               .a_stride = transpose_a ? 256 : 512,
+                               .transpose_a = transpose_a,
+                               .transpose_b = transpose_b};
+      const Descriptor descriptor = describe(shape, operands, engine);
+      // The reference implementation computes anything, element by element.
+      if (!descriptor || std::string_view(descriptor.impl_info_str()).starts_with("ref")) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool DnnlProducts::bf16_is_faster() {
+  // The values are sets of bits, of which a later instruction set has more.
+  const auto has = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_amx);
+  return (has & wanted) == wanted;
+}
+
+size_t DnnlProducts::scratchpad_bytes(const ProductShape& shape, int threads) {
+  return state_->find(shape, threads).scratchpad_bytes;
+}
+
+void DnnlProducts::run(const ProductShape& shape, const void* a, const void* b, float* out,
+                       int threads, void* scratchpad) {
+  Product& p = state_->find(shape, threads);
+  use_threads(threads);
+  p.a.set_data_handle(const_cast<void*>(a));
+  p.b.set_data_handle(const_cast<void*>(b));
+  p.out.set_data_handle(out);
+  p.scratchpad.set_data_handle(scratchpad);
+  const std::array<dnnl_exec_arg_t, 4> arguments{{{DNNL_ARG_SRC, p.a.get()},
+                                                  {DNNL_ARG_WEIGHTS, p.b.get()},
+                                                  {DNNL_ARG_DST, p.out.get()},
+                                                  {DNNL_ARG_SCRATCHPAD, p.scratchpad.get()}}};
+  const dnnl_status_t status =
+      dnnl_primitive_execute(p.primitive.get(), state_->stream.get(),
+                             static_cast<int>(arguments.size()), arguments.data());
+  WEFT_CHECK(status == dnnl_success, "a {}x{}x{} product by oneDNN failed with status {}", shape.m,
+             shape.n, shape.k, static_cast<int>(status));
+  state_->stream.wait();
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,49 @@
+// DnnlProducts: products of a type that the BLAS of oneDNN does not take, by its matmul primitive,
+// summed in f32. A primitive is made once per shape and kept.
+//
+// Not for several threads at once: the calls of one object follow each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "core/base/dtype.h"
+
+namespace weft::detail {
+
+// op(a) is [m,k], op(b) is [k,n]: what lies in memory is [k,m] with transpose_a, [n,k] with
+// transpose_b. Rows in memory are dense, but those of a may lie a_stride elements apart.
+struct ProductShape {
+  int64_t m = 0, n = 0, k = 0;
+  int64_t a_stride = 0;
+  bool transpose_a = false, transpose_b = false;
+  bool accumulate = false;  // out += instead of out =
+  auto operator<=>(const ProductShape&) const = default;
+};
+
+class DnnlProducts {
+ public:
+  // Operands of `operands`, f32 or bf16. Throws Error{environment} where oneDNN has no code of its
+  // own for them on this CPU.
+  explicit DnnlProducts(DType operands);
+  ~DnnlProducts();
+
+  // Whether the constructor would not throw.
+  static bool serves(DType operands);
+  // Whether this CPU multiplies bf16 faster than f32. Without tile registers it does not:
+  // `vdpbf16ps` of AVX-512 has half the rate of an f32 multiplication per element of its result.
+  static bool bf16_is_faster();
+
+  // Working memory of a product in `threads` threads, 64-byte aligned.
+  size_t scratchpad_bytes(const ProductShape& shape, int threads);
+  // out [m,n] (f32, dense) = or += op(a) op(b), with a and b as the shape says.
+  void run(const ProductShape& shape, const void* a, const void* b, float* out, int threads,
+           void* scratchpad);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weft::detail
