@@ -20,7 +20,7 @@ function(weft_tests dir)
                                              GTest::gtest_main)
   target_compile_definitions(test_${name} PRIVATE
     WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
-  gtest_discover_tests(test_${name} TEST_PREFIX "${dir}/" DISCOVERY_MODE PRE_TEST
+  gtest_discover_tests(test_${name} TEST_PREFIX "${dir}/" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
                        PROPERTIES TIMEOUT 300)
   # Ranks that are threads wait for each other by polling: on cores that another test keeps busy each
   # wait costs a time slice. WEFT_TEST_ALONE set around a call runs its tests one at a time.

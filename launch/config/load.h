@@ -29,4 +29,9 @@ std::string to_yaml(const RunConfig&);
 // "key: value" of all keys.
 std::string config_digest(const RunConfig&);
 
+// One line "KEY: OLD at the checkpoint, NEW now" for each key by whose values the steps of a run
+// that is resumed differ by more than rounding. Not of keys whose change is refused: seed, batch,
+// sequence length and data.
+std::vector<std::string> training_changes(const RunConfig& at_checkpoint, const RunConfig& now);
+
 }  // namespace weft

@@ -130,6 +130,18 @@ void require_same_run(const RunState& saved, const PreparedRun& run) {
   require("data digest", saved.data_digest, now.data_digest);
 }
 
+std::vector<std::string> changes_since(const CheckpointReader& reader, const RunConfig& now) {
+  const std::filesystem::path path =
+      std::filesystem::path(reader.path()) / kAttachedDirectory / kAttachedConfig;
+  try {
+    reader.attachment(kAttachedConfig);  // holds its digest before anything interprets it
+    return training_changes(load_config(path.string()), now);
+  } catch (const Error& error) {
+    // A run can go on without: another version of weft may have had other keys.
+    return {fmt::format("what has changed since the checkpoint is not known: {}", error.what())};
+  }
+}
+
 void require_one_config(const std::vector<std::string>& digests) {
   for (size_t rank = 1; rank < digests.size(); ++rank) {
     if (digests[rank] == digests.front()) continue;

@@ -27,6 +27,7 @@ struct PreparedRun {
   std::string resume_directory;
   std::string weights_path;  // checkpoint whose weights a fresh start begins with, or empty
   std::vector<std::string> notices;
+  std::vector<std::string> changes;  // of the configuration since the checkpoint
 };
 
 // Throws Error with what is wrong, on the ranks that see it. Collective.
@@ -38,6 +39,10 @@ RunState state_of(const PreparedRun& run, int64_t step);
 // Throws Error{config} when `saved` belongs to a run whose continuation would not be the one that
 // was interrupted: other data, batch or seed.
 void require_same_run(const RunState& saved, const PreparedRun& run);
+
+// What training does otherwise from here on than until the checkpoint, a line for each key; or one
+// that says why that cannot be told.
+std::vector<std::string> changes_since(const CheckpointReader& reader, const RunConfig& now);
 
 // Throws Error{config} unless all ranks have read the configuration that rank 0 has; `digests` are
 // theirs, in rank order. Hosts may hold different copies of a file.

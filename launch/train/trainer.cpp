@@ -207,6 +207,7 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
   const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
   require_same_run(saved, prepared_);
   require_model(reader, engine_->parameters(), &engine_->optimizer());
+  if (root()) prepared_.changes = changes_since(reader, config_);
   state_.updates = saved.updates;
   state_.step = saved.step;
   state_.consumed_samples = saved.consumed_samples;
@@ -247,6 +248,7 @@ void TrainingRun::open_run_directory() {
       engine_->micro_batches() == 1 ? "" : "es"));
   if (!prepared_.resume_path.empty()) {
     line_->print(fmt::format("resumed from {} at step {}", prepared_.resume_path, state_.step));
+    for (const std::string& change : prepared_.changes) line_->print("WARNING: " + change);
   } else if (!prepared_.weights_path.empty()) {
     line_->print(fmt::format("begins with the weights of {}", prepared_.weights_path));
   }

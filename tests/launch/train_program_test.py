@@ -71,6 +71,18 @@ class ResumeTest(TrainTest):
         self.train("whole")
         self.assertEqual(self.state("second", 30), self.state("whole", 30))
 
+    def test_changes_of_training_are_named(self):
+        self.train("before", "--steps", "10")
+        output = self.train("before", "--resume", "auto", "--steps", "11", optimizer__beta2=0.99,
+                            schedule__warmup_steps=6, train__micro_batch_size=4, train__log_interval=1)
+        self.assertEqual(sorted(line for line in output.splitlines() if "WARNING" in line),
+                         ["WARNING: optimizer.beta2: 0.95 at the checkpoint, 0.99 now",
+                          "WARNING: schedule.warmup_steps: 5 at the checkpoint, 6 now"])
+        again = self.train("before", "--resume", "auto", "--local-ranks", "2", "--steps", "12",
+                           optimizer__beta2=0.99, schedule__warmup_steps=6)
+        self.assertIn("at step 11", again)
+        self.assertNotIn("WARNING", again)
+
     def test_auto_starts_a_run_that_has_no_checkpoint(self):
         self.assertNotIn("resumed", self.train("fresh", "--resume", "auto", "--steps", "2"))
         self.assertEqual(list(self.trace("fresh")), [1, 2])

@@ -56,6 +56,37 @@ TEST_F(Effective, HasEveryKeyOnItsOwnLine) {
   EXPECT_THAT(yaml, HasSubstr("model:\n  vocab_size: auto\n  context_length: 1024\n"));
 }
 
+TEST_F(Effective, ChangesOfTrainingAreNamed) {
+  const RunConfig before;
+  RunConfig now = before;
+  EXPECT_THAT(training_changes(before, now), testing::IsEmpty());
+  now.optimizer.beta2 = 0.99;
+  now.schedule.kind = ScheduleConfig::Kind::wsd;
+  now.precision = Precision::bf16;
+  now.optimizer.freeze = {"wte.*"};
+  EXPECT_THAT(
+      training_changes(before, now),
+      testing::UnorderedElementsAre("optimizer.beta2: 0.95 at the checkpoint, 0.99 now",
+                                    "schedule.kind: cosine at the checkpoint, wsd now",
+                                    "precision: f32 at the checkpoint, bf16 now",
+                                    HasSubstr("optimizer.freeze: [] at the checkpoint, [")));
+}
+
+TEST_F(Effective, ChangesOfLayoutAndPlaceAreNot) {
+  const RunConfig before;
+  RunConfig now = before;
+  now.name = "other";
+  now.mesh.tp = 2;
+  now.pipeline.layers = {1, 2};
+  now.train.micro_batch_size = 1;
+  now.device = DeviceKind::cuda;
+  now.cpu.threads = 3;
+  now.cuda.measure_matmuls = true;
+  now.checkpoint.interval = 7;
+  now.output.directory = "elsewhere";
+  EXPECT_THAT(training_changes(before, now), testing::IsEmpty());
+}
+
 TEST_F(Effective, DigestChangesWithEveryKeyAndWithNothingElse) {
   const std::string digest = config_digest(RunConfig());
   EXPECT_THAT(digest, MatchesRegex("[0-9a-f]+"));
