@@ -12,7 +12,8 @@ void TrainConfig::fields(FieldList& list) {
   list.key("steps", steps, kSteps, "steps", "Optimizer steps of the whole run.");
   list.key("batch_size", batch_size, kSequences, "sequences",
            "Sequences per step, over all ranks and micro-batches.");
-  list.key_auto("micro_batch_size", micro_batch_size, kSequences, "sequences", "batch_size / dp",
+  list.key_auto("micro_batch_size", micro_batch_size, kSequences, "sequences",
+                "batch_size / dp; in a pipeline the most that makes 2 * pp micro-batches of them",
                 "Sequences that one rank puts through the model at once; smaller needs less "
                 "memory and gives the same result.");
   list.key_auto("sequence_length", sequence_length, between(1, 1 << 20), "tokens",
@@ -93,6 +94,18 @@ DType RunConfig::compute_type() const {
     default:
       return DType::f32;
   }
+}
+
+int64_t RunConfig::micro_batch_size(int64_t data_ranks) const {
+  if (train.micro_batch_size) return *train.micro_batch_size;
+  const int64_t samples = train.batch_size / data_ranks;
+  if (mesh.pp == 1) return samples;
+  // With only as many micro-batches as stages, each would be idle for nearly half of the time.
+  const bool whole_rounds = pipeline.schedule == ScheduleKind::interleaved_1f1b;
+  for (int64_t count = 2 * mesh.pp; count <= samples; ++count) {
+    if (samples % count == 0 && (!whole_rounds || count % mesh.pp == 0)) return samples / count;
+  }
+  return 1;
 }
 
 void RunConfig::fields(FieldList& list) {

@@ -122,9 +122,7 @@ struct RunConfig {
   bool saves_from_copy() const { return saves_beside_training() || device == DeviceKind::cuda; }
   bool elastic() const { return determinism == Determinism::elastic; }
   // Sequences that one rank puts through the model at once, with `data_ranks` data-parallel ranks.
-  int64_t micro_batch_size(int64_t data_ranks) const {
-    return train.micro_batch_size.value_or(train.batch_size / data_ranks);
-  }
+  int64_t micro_batch_size(int64_t data_ranks) const;
 
   void fields(FieldList& list);
 };

@@ -38,6 +38,31 @@ TEST(CrossCheckOf, ALegalConfigurationFindsNothing) {
   EXPECT_TRUE(cross_check(RunConfig(), std::nullopt).empty());
 }
 
+// The schedules: of every pipeline that auto is asked for, busy enough and legal where any is.
+TEST(CrossCheckOf, AutomaticMicroBatchesFillAPipeline) {
+  RunConfig config = legal_config();
+  const auto micro = [&](int64_t batch, int64_t dp, int64_t pp, ScheduleKind schedule) {
+    config.train.batch_size = batch;
+    config.mesh.pp = pp;
+    config.pipeline.schedule = schedule;
+    const int64_t size = config.micro_batch_size(dp);
+    EXPECT_TRUE(cross_check(config, dp * pp).empty()) << batch << " " << dp << " " << pp;
+    return size;
+  };
+  using enum ScheduleKind;
+  EXPECT_EQ(micro(12, 1, 1, one_f_one_b), 12);
+  EXPECT_EQ(micro(12, 3, 1, one_f_one_b), 4);
+  EXPECT_EQ(micro(64, 1, 2, one_f_one_b), 16);
+  EXPECT_EQ(micro(64, 2, 4, one_f_one_b), 4);
+  EXPECT_EQ(micro(36, 1, 4, one_f_one_b), 4);       // 9 micro-batches: 8 do not divide 36
+  EXPECT_EQ(micro(36, 1, 4, interleaved_1f1b), 3);  // 12, a multiple of 4
+  EXPECT_EQ(micro(6, 1, 4, one_f_one_b), 1);        // fewer sequences than would do
+  EXPECT_EQ(micro(4, 1, 4, interleaved_1f1b), 1);
+  EXPECT_EQ(micro(13, 1, 2, zero_bubble_h1), 1);  // a prime number
+  config.train.micro_batch_size = 3;
+  EXPECT_EQ(config.micro_batch_size(2), 3);
+}
+
 TEST_P(CrossCheck, NamesTheKeyTheNumbersAndAFix) {
   RunConfig config = legal_config();
   GetParam().spoil(config);

@@ -113,12 +113,14 @@ TEST_F(Effective, DigestChangesWithEveryKeyAndWithNothingElse) {
 }
 
 TEST(Help, ExplainsOneKeyOneGroupOrAll) {
-  EXPECT_EQ(config_help("train.micro_batch_size"),
-            "train.micro_batch_size\n"
-            "    Sequences that one rank puts through the model at once; smaller needs less memory "
-            "and gives the same result.\n"
-            "    legal: an integer from 1 to 16777216, or auto; in sequences\n"
-            "    default: auto (batch_size / dp)\n");
+  EXPECT_EQ(
+      config_help("train.micro_batch_size"),
+      "train.micro_batch_size\n"
+      "    Sequences that one rank puts through the model at once; smaller needs less memory "
+      "and gives the same result.\n"
+      "    legal: an integer from 1 to 16777216, or auto; in sequences\n"
+      "    default: auto (batch_size / dp; in a pipeline the most that makes 2 * pp micro-batches "
+      "of them)\n");
   EXPECT_THAT(config_help("mesh"), HasSubstr("mesh.pp\n"));
   EXPECT_THAT(config_help("mesh"), Not(HasSubstr("train.steps")));
   RunConfig config;
