@@ -14,10 +14,32 @@ ElementMap elements_of(const Region& r) {
 void AdamW::allocate(Arena& arena) {
   states_.clear();
   pieces_.clear();
-  for (const auto& p : parameters_) {
-    const Tensor exp_avg = arena.allocate({p->own.size()}, config_.state_type());
-    states_.push_back({exp_avg, arena.allocate({p->own.size()}, config_.state_type())});
-    pieces_.push_back(pieces_of(*p));
+  groups_.clear();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    const Tensor exp_avg = arena.allocate({p.own.size()}, config_.state_type());
+    states_.push_back({exp_avg, arena.allocate({p.own.size()}, config_.state_type())});
+    pieces_.push_back(pieces_of(p));
+    add_to_groups(i);
+  }
+}
+
+void AdamW::add_to_groups(size_t index) {
+  const Parameter& p = parameters_[index];
+  if (groups_.empty() || parameters_[groups_.back().begin].unit != p.unit) {
+    groups_.push_back({index, index, {}});
+  }
+  Group& group = groups_.back();
+  group.end = index + 1;
+  for (const Piece& piece : pieces_[index]) {
+    const auto part = [&](const Tensor& own) { return own.slice(piece.begin, piece.end); };
+    group.tensors.push_back({.weight = part(p.own_master),
+                             .grad = part(p.own_grad),
+                             .exp_avg = part(states_[index].exp_avg),
+                             .exp_avg_sq = part(states_[index].exp_avg_sq),
+                             .rounded = parameters_.has_masters() ? part(p.own_value) : Tensor(),
+                             .weight_decay = p.spec.decay ? config_.weight_decay : 0.0,
+                             .rounding = piece.rounding});
   }
 }
 
@@ -47,27 +69,20 @@ std::vector<AdamW::Piece> AdamW::pieces_of(const Parameter& p) const {
 
 void AdamW::step(double lr, const Tensor& clip, const Tensor& update, Ops& ops, Stream& stream,
                  UpdateListener* listener) {
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const Parameter& p = parameters_[i];
-    for (const Piece& piece : pieces_[i]) {
-      const auto part = [&](const Tensor& own) { return own.slice(piece.begin, piece.end); };
-      ops.adamw({.weight = part(p.own_master),
-                 .grad = part(p.own_grad),
-                 .exp_avg = part(states_[i].exp_avg),
-                 .exp_avg_sq = part(states_[i].exp_avg_sq),
-                 .rounded = parameters_.has_masters() ? part(p.own_value) : Tensor(),
-                 .grad_scale = clip,
+  for (const Group& group : groups_) {
+    if (!group.tensors.empty()) {
+      ops.adamw({.grad_scale = clip,
                  .update = update,
                  .lr = lr,
                  .beta1 = config_.beta1,
                  .beta2 = config_.beta2,
                  .eps = config_.eps,
-                 .weight_decay = p.spec.decay ? config_.weight_decay : 0.0,
-                 .stochastic = stochastic(p),
-                 .rounding = piece.rounding},
-                stream);
+                 .stochastic = stochastic(parameters_[group.begin])},
+                group.tensors, stream);
     }
-    if (listener != nullptr) listener->value_updated(p, stream);
+    if (listener == nullptr) continue;
+    for (size_t i = group.begin; i < group.end; ++i)
+      listener->value_updated(parameters_[i], stream);
   }
 }
 

@@ -28,7 +28,8 @@ class AdamW {
   // Update number update[0] (i64 [1] on the device; 1 for the first, 0 for none) of what this rank
   // owns of every parameter, from its gradient times clip[0] (f32 [1] on the device). Owned
   // gradients are zero afterwards. Weight decay applies to the parameters whose spec says so.
-  // Frozen parameters are left alone, gradients too. Tells `listener` (may be null) each parameter.
+  // Frozen parameters are left alone, gradients too. Goes unit by unit of the model, and tells
+  // `listener` (may be null) each parameter when its unit is updated.
   void step(double lr, const Tensor& clip, const Tensor& update, Ops& ops, Stream& stream,
             UpdateListener* listener = nullptr);
 
@@ -40,13 +41,20 @@ class AdamW {
   const State& state(size_t i) const { return states_[i]; }
 
  private:
-  // A run of owned elements that are one rectangle of a logical tensor: what one call updates.
+  // A run of owned elements that are one rectangle of a logical tensor.
   struct Piece {
     int64_t begin, end;  // of the owned elements
     StochasticRounding rounding;
   };
 
+  // Consecutive parameters [begin, end) of one unit and what is updated of them, which is one call.
+  struct Group {
+    size_t begin, end;
+    std::vector<AdamWTensor> tensors;
+  };
+
   std::vector<Piece> pieces_of(const Parameter& p) const;
+  void add_to_groups(size_t index);
   bool stochastic(const Parameter& p) const;
 
   AdamWConfig config_;
@@ -54,6 +62,7 @@ class AdamW {
   ParameterSet& parameters_;
   std::vector<State> states_;
   std::vector<std::vector<Piece>> pieces_;  // by parameter
+  std::vector<Group> groups_;
 };
 
 }  // namespace weft

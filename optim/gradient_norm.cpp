@@ -12,16 +12,18 @@ void GradientNorm::allocate(Arena& arena) {
   rank_sums_ = arena.allocate({parameters_.mesh().tp}, DType::f64);
   norm_ = arena.allocate({1}, DType::f64);
   clip_ = arena.allocate({1}, DType::f32);
-}
-
-void GradientNorm::sum_blocks(Ops& ops, Stream& stream) {
-  ops.fill(blocks_, 0, stream);
+  sums_.clear();
   for (const auto& p : parameters_) {
     const bool counts = is_owner(p->spec, parameters_.coord(), {Axis::tp, Axis::pp});
     if (!counts || p->own.size() == 0) continue;
     const int64_t begin = (p->position + p->own.begin) / Ops::kNormBlock;
-    ops.sum_squares(p->own_grad, blocks_.slice(begin, begin + block_count(p->own.size())), stream);
+    sums_.push_back({p->own_grad, blocks_.slice(begin, begin + block_count(p->own.size()))});
   }
+}
+
+void GradientNorm::sum_blocks(Ops& ops, Stream& stream) {
+  ops.fill(blocks_, 0, stream);
+  ops.sum_squares(sums_, stream);
 }
 
 void GradientNorm::combine(double max_norm, const Tensor& loss_scale, Mesh& mesh, Ops& ops,
@@ -34,7 +36,8 @@ void GradientNorm::combine(double max_norm, const Tensor& loss_scale, Mesh& mesh
   const int64_t slot = mesh.coord().tp;
   ops.clip_factor(blocks_, 0, {}, norm_, clip_, stream);
   ops.fill(rank_sums_, 0, stream);
-  ops.sum_squares(norm_, rank_sums_.slice(slot, slot + 1), stream);
+  const SquareSums own{norm_, rank_sums_.slice(slot, slot + 1)};
+  ops.sum_squares({&own, 1}, stream);
   mesh.axis(Axis::tp).all_reduce(rank_sums_, ReduceOp::sum, stream);
   ops.clip_factor(rank_sums_, max_norm, loss_scale, norm_, clip_, stream);
 }

@@ -10,6 +10,8 @@
 // depends neither on dp nor on the ZeRO stage nor on pp, and so does not the norm's last bit.
 #pragma once
 
+#include <vector>
+
 #include "core/dist/mesh.h"
 #include "core/dist/parameter.h"
 #include "core/ops/ops.h"
@@ -20,7 +22,7 @@ class GradientNorm {
  public:
   explicit GradientNorm(ParameterSet& parameters) : parameters_(parameters) {}
 
-  // Lays out the sums and the results in `arena`.
+  // Lays out the sums and the results in `arena`, after the parameters.
   void allocate(Arena& arena);
 
   // The sums of squares of the blocks this rank owns, zeros in the slots of all others. Replicas on
@@ -39,6 +41,7 @@ class GradientNorm {
 
  private:
   ParameterSet& parameters_;
+  std::vector<SquareSums> sums_;  // of what this rank owns
   Tensor blocks_;
   Tensor rank_sums_;  // f64 [tp], each rank's sum in its slot
   Tensor norm_;

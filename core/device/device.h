@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,8 +60,13 @@ class Device {
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
   virtual std::string description() const = 0;
+  // Host threads that work on a compute stream together; 1 on a GPU.
+  virtual int threads() const { return 1; }
   // Whether anything lies behind the addresses of its buffers; not on a planner's.
   virtual bool has_memory() const { return true; }
+  // What allocate() can hand out now, of a device whose memory is its own; nothing for a CPU, which
+  // shares the host's.
+  virtual std::optional<size_t> free_bytes() const { return std::nullopt; }
   // 4 KiB aligned, zero-filled; throws Error{environment} with the sizes when memory is short.
   virtual std::unique_ptr<Buffer> allocate(size_t bytes) = 0;
   // Host memory for copies to and from this device: on a GPU such that they overlap other work.
@@ -84,6 +90,8 @@ struct DeviceOptions {
   // Where the fastest algorithms of matrix products are kept between runs; empty for nowhere.
   std::string matmul_cache = {};
   bool measure_matmuls = false;  // products that are not kept there, when they are first computed
+  // Whether the same calls give the same bits again, where a GPU has a faster way without.
+  bool deterministic = true;
 };
 // Throws Error{environment} where the build or the machine has no such device.
 std::unique_ptr<Device> make_device(const DeviceOptions& options);

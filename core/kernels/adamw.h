@@ -9,7 +9,7 @@
 
 namespace weft::kernels {
 
-// The numbers of one step, prepared once per parameter.
+// The numbers of one step, prepared once per tensor.
 struct AdamWStep {
   float grad_scale, beta1, beta2;
   float rate;             // lr / (1 - beta1^step)
@@ -41,20 +41,27 @@ struct Stochastically {
   }
 };
 
-// The update uses moments as computed, before they are rounded; `copy` may be null.
+// One element: its gradient becomes an update of w, m and v. The update uses moments as computed,
+// before they are rounded.
+template <typename M, typename Rounding>
+WEFT_KERNEL void adamw_element(const AdamWStep& s, const Rounding& rounding, int64_t i, float grad,
+                               float& w, M& m, M& v) {
+  const float g = grad * s.grad_scale;
+  const float mi = s.beta1 * load(m) + (1.0f - s.beta1) * g;
+  const float vi = s.beta2 * load(v) + (1.0f - s.beta2) * (g * g);
+  m = rounding.template round<M>(mi, kRoundedExpAvg, i);
+  v = rounding.template round<M>(vi, kRoundedExpAvgSq, i);
+  w = s.keep * w - s.rate * mi / (std::sqrt(vi) * s.root_correction + s.eps);
+}
+
+// `copy` may be null.
 template <typename Team, typename M, typename C, typename Rounding>
-WEFT_KERNEL void adamw_run(Team team, int64_t n, const AdamWStep& s, const Rounding& rounding,
+WEFT_KERNEL void adamw_run(Team team, int64_t n, const AdamWStep& step, const Rounding& rounding,
                            float* __restrict w, float* __restrict grad, M* __restrict m,
                            M* __restrict v, C* __restrict copy) {
-  const float scale = s.grad_scale, b1 = s.beta1, b2 = s.beta2, c1 = 1.0f - b1, c2 = 1.0f - b2;
-  const float rate = s.rate, root = s.root_correction, eps = s.eps, keep = s.keep;
+  const AdamWStep s = step;  // in registers: stores cannot change it
   team.for_each(n, [=](int64_t i) WEFT_LANE {
-    const float g = grad[i] * scale;
-    const float mi = b1 * load(m[i]) + c1 * g;
-    const float vi = b2 * load(v[i]) + c2 * (g * g);
-    m[i] = rounding.template round<M>(mi, kRoundedExpAvg, i);
-    v[i] = rounding.template round<M>(vi, kRoundedExpAvgSq, i);
-    w[i] = keep * w[i] - rate * mi / (std::sqrt(vi) * root + eps);
+    adamw_element(s, rounding, i, grad[i], w[i], m[i], v[i]);
     grad[i] = 0.0f;
   });
   if (copy == nullptr) return;

@@ -34,7 +34,7 @@ Generator::Generator(const GptConfig& config, DType dtype, Device& device, Strea
       host_logits_(device.allocate_host(static_cast<size_t>(*config.vocab_size) * sizeof(float))) {
   Memory plan;
   lay_out(plan);
-  const std::unique_ptr<Ops> counting = make_counting_ops();
+  const std::unique_ptr<Ops> counting = make_counting_ops(ops.working_memory());
   Context ctx{.ops = *counting,
               .stream = stream_,
               .work = plan.workspace,
@@ -44,6 +44,7 @@ Generator::Generator(const GptConfig& config, DType dtype, Device& device, Strea
   const Tensor longest = tokens_.view({1, config.context_length});
   model_.decode(longest, 0, caches_, logits_, plan.saved, ctx);
   model_.last_logits(longest, logits_, plan.saved, ctx);
+  ops.reserve(counting->reserved());
   memory_ = std::make_unique<Memory>(device, plan);
   lay_out(*memory_);
 }

@@ -88,9 +88,9 @@ void Linear::add_gradients(const Tensor& x, const Tensor& dy, Context& ctx) {
 }
 
 void Linear::add_products(const Tensor& all_x, const Tensor& dy, Context& ctx) {
-  ctx.ops.matmul({.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true},
-                 ctx.stream);
-  if (bias_ != nullptr) ctx.ops.bias_backward(dy, bias_->grad, ctx.stream);
+  MatmulArgs args{.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true};
+  if (bias_ != nullptr) args.bias_gradient = bias_->grad;
+  ctx.ops.matmul(args, ctx.stream);
 }
 
 }  // namespace weft

@@ -119,11 +119,11 @@ void check_matmul(const MatmulArgs& args) {
   WEFT_CHECK(!epilogue || (!args.accumulate && args.c.dtype() == dtype),
              "matmul: accumulate and a c of {} leave no room for an epilogue",
              name(args.c.dtype()));
-}
-
-void check_bias_backward(const Tensor& dy, const Tensor& db) {
-  expect_float("bias_backward", "dy", dy);
-  expect_count("bias_backward", "db", db, dy.shape().back(), accumulator(dy.dtype()));
+  if (!present(args.bias_gradient)) return;
+  expect_count("matmul", "bias_gradient", args.bias_gradient, m, accumulator(dtype));
+  WEFT_CHECK(args.transpose_a && sums && !epilogue,
+             "matmul: the gradient of a bias comes with that of its weight, not with a c of {}{}",
+             name(args.c.dtype()), epilogue ? " and an epilogue" : "");
 }
 
 void check_norm_forward(const NormForwardArgs& args) {
@@ -279,22 +279,25 @@ void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMa
   check_elements("copy_stochastic", elements);
 }
 
-void check_adamw(const AdamWArgs& args) {
-  const int64_t count = args.weight.elements();
-  const DType moment = args.exp_avg.dtype();
-  expect_count("adamw", "weight", args.weight, count, DType::f32);
-  expect_count("adamw", "grad", args.grad, count, DType::f32);
-  expect_count("adamw", "exp_avg", args.exp_avg, count,
-               moment == DType::bf16 ? DType::bf16 : DType::f32);
-  expect_count("adamw", "exp_avg_sq", args.exp_avg_sq, count, moment);
-  if (present(args.rounded)) {
-    const DType rounded = args.rounded.dtype();
-    expect_count("adamw", "rounded", args.rounded, count,
-                 rounded == DType::f16 ? DType::f16 : DType::bf16);
-  }
+void check_adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors) {
   expect_count("adamw", "grad_scale", args.grad_scale, 1, DType::f32);
   expect_count("adamw", "update", args.update, 1, DType::i64);
-  if (args.stochastic) check_elements("adamw", args.rounding.elements);
+  WEFT_CHECK(!tensors.empty(), "adamw: no tensors");
+  const DType moment = tensors.front().exp_avg.dtype() == DType::bf16 ? DType::bf16 : DType::f32;
+  const Tensor& copy = tensors.front().rounded;
+  for (const AdamWTensor& t : tensors) {
+    const int64_t count = t.weight.elements();
+    expect_count("adamw", "weight", t.weight, count, DType::f32);
+    expect_count("adamw", "grad", t.grad, count, DType::f32);
+    expect_count("adamw", "exp_avg", t.exp_avg, count, moment);
+    expect_count("adamw", "exp_avg_sq", t.exp_avg_sq, count, moment);
+    WEFT_CHECK(present(t.rounded) == present(copy), "adamw: some tensors have a rounded copy");
+    if (present(copy)) {
+      expect_count("adamw", "rounded", t.rounded, count,
+                   copy.dtype() == DType::f16 ? DType::f16 : DType::bf16);
+    }
+    if (args.stochastic) check_elements("adamw", t.rounding.elements);
+  }
 }
 
 void check_decide_update(const UpdateArgs& args) {
@@ -305,10 +308,14 @@ void check_decide_update(const UpdateArgs& args) {
   }
 }
 
-void check_sum_squares(const Tensor& x, const Tensor& partials) {
-  expect_float("sum_squares", "x", x);
-  const int64_t blocks = (x.elements() + Ops::kNormBlock - 1) / Ops::kNormBlock;
-  expect_count("sum_squares", "partials", partials, blocks, DType::f64);
+void check_sum_squares(std::span<const SquareSums> tensors) {
+  for (const SquareSums& t : tensors) {
+    expect_float("sum_squares", "x", t.x);
+    const int64_t blocks = (t.x.elements() + Ops::kNormBlock - 1) / Ops::kNormBlock;
+    expect_count("sum_squares", "partials", t.partials, blocks, DType::f64);
+    WEFT_CHECK(t.x.dtype() == tensors.front().x.dtype(), "sum_squares: {} beside {}",
+               to_string(t.x), to_string(tensors.front().x));
+  }
 }
 
 void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,

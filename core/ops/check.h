@@ -7,7 +7,6 @@
 namespace weft {
 
 void check_matmul(const MatmulArgs& args);
-void check_bias_backward(const Tensor& dy, const Tensor& db);
 void check_norm_forward(const NormForwardArgs& args);
 void check_norm_backward(const NormBackwardArgs& args);
 void check_embedding_forward(const Tensor& tokens, const Tensor& table, const Tensor& positions,
@@ -35,9 +34,9 @@ void check_float(const Tensor& x);  // scale
 void check_copy(const Tensor& from, const Tensor& to);
 void check_copy_last_columns(const Tensor& from, const Tensor& to);
 void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMap& elements);
-void check_adamw(const AdamWArgs& args);
+void check_adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors);
 void check_decide_update(const UpdateArgs& args);
-void check_sum_squares(const Tensor& x, const Tensor& partials);
+void check_sum_squares(std::span<const SquareSums> tensors);
 void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,
                        const Tensor& clip);
 

@@ -1,4 +1,7 @@
-// Ops that check shapes and do nothing else: planning runs the step over counting arenas with them.
+// Ops that check shapes and count working memory: planning runs the step over counting arenas with
+// them.
+#include <algorithm>
+
 #include "core/ops/check.h"
 
 namespace weft {
@@ -6,12 +9,22 @@ namespace {
 
 class CountingOps final : public Ops {
  public:
-  void matmul(const MatmulArgs& args, Stream&) override { check_matmul(args); }
-  void bias_backward(const Tensor& dy, const Tensor& db, Stream&) override {
-    check_bias_backward(dy, db);
+  explicit CountingOps(WorkingMemory& needs)
+      : needs_(needs), reserved_(in_working_memory_units(needs.always())) {}
+
+  WorkingMemory& working_memory() override { return needs_; }
+  void reserve(size_t bytes) override { reserved_ = std::max(reserved_, bytes); }
+  size_t reserved() const override { return reserved_; }
+
+  void matmul(const MatmulArgs& args, Stream&) override {
+    check_matmul(args);
+    count(needs_.matmul(args));
   }
   void norm_forward(const NormForwardArgs& args, Stream&) override { check_norm_forward(args); }
-  void norm_backward(const NormBackwardArgs& args, Stream&) override { check_norm_backward(args); }
+  void norm_backward(const NormBackwardArgs& args, Stream&) override {
+    check_norm_backward(args);
+    count(needs_.norm_backward(args));
+  }
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t,
                          const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream&) override {
@@ -24,16 +37,19 @@ class CountingOps final : public Ops {
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream&) override {
     check_attention_forward(args, qkv, kv, out, lse);
+    count(needs_.attention_forward(args, qkv, kv, lse));
   }
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
                           const Tensor& kv, const Tensor& out, const Tensor& lse,
                           const Tensor& dqkv, const Tensor& dkv, Stream&) override {
     check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
+    count(needs_.attention_backward(args, qkv, kv));
   }
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                         Stream&) override {
     check_attention_decode(args, qkv, past, k_cache, v_cache, out);
+    count(needs_.attention_decode(args, qkv, k_cache));
   }
   void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
                      const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit,
@@ -68,19 +84,32 @@ class CountingOps final : public Ops {
                        const ElementMap& elements, Stream&) override {
     check_copy_stochastic(from, to, elements);
   }
-  void adamw(const AdamWArgs& args, Stream&) override { check_adamw(args); }
+  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream&) override {
+    check_adamw(args, tensors);
+  }
   void decide_update(const UpdateArgs& args, Stream&) override { check_decide_update(args); }
-  void sum_squares(const Tensor& x, const Tensor& partials, Stream&) override {
-    check_sum_squares(x, partials);
+  void sum_squares(std::span<const SquareSums> tensors, Stream&) override {
+    check_sum_squares(tensors);
   }
   void clip_factor(const Tensor& partials, double, const Tensor& loss_scale, const Tensor& norm,
                    const Tensor& clip, Stream&) override {
     check_clip_factor(partials, loss_scale, norm, clip);
   }
+
+ private:
+  void count(size_t bytes) {
+    reserved_ = std::max(reserved_,
+                         in_working_memory_units(needs_.always()) + in_working_memory_units(bytes));
+  }
+
+  WorkingMemory& needs_;
+  size_t reserved_;
 };
 
 }  // namespace
 
-std::unique_ptr<Ops> make_counting_ops() { return std::make_unique<CountingOps>(); }
+std::unique_ptr<Ops> make_counting_ops(WorkingMemory& needs) {
+  return std::make_unique<CountingOps>(needs);
+}
 
 }  // namespace weft

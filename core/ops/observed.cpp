@@ -1,48 +1,103 @@
 #include "core/ops/observed.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 namespace weft {
 namespace {
+
+double bytes_of(std::initializer_list<Tensor> tensors) {
+  size_t sum = 0;
+  for (const Tensor& t : tensors) sum += t.bytes();
+  return static_cast<double>(sum);
+}
+
+double flops_of(const MatmulArgs& args) {
+  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
+  return 2.0 * static_cast<double>(args.c.elements()) * static_cast<double>(k);
+}
+
+// Pairs of a query and a key that it sees, of one head and sample.
+int64_t visible_pairs(const TokenShare& queries, const TokenShare& keys) {
+  int64_t pairs = 0;
+  for (int64_t i = 0; i < queries.count; ++i) {
+    const int64_t behind = queries.at(i) + 1;
+    pairs += std::clamp<int64_t>(behind - keys.first, 0, keys.run) +
+             std::clamp<int64_t>(behind - keys.second, 0, keys.count - keys.run);
+  }
+  return pairs;
+}
+
+// `products` of q and k or of probabilities and v: two forward, five backward.
+double flops_of(const AttentionArgs& args, const Tensor& qkv, int products) {
+  const auto pairs = static_cast<double>(visible_pairs(args.queries, args.keys));
+  return 2.0 * products * pairs * static_cast<double>(qkv.shape()[0] * args.heads * args.head_dim);
+}
+
+double bytes_of(std::span<const AdamWTensor> tensors) {
+  double sum = 0;
+  for (const AdamWTensor& t : tensors) {
+    sum += 2 * bytes_of({t.weight, t.grad, t.exp_avg, t.exp_avg_sq}) + bytes_of({t.rounded});
+  }
+  return sum;
+}
+
+double bytes_of(std::span<const SquareSums> tensors) {
+  double sum = 0;
+  for (const SquareSums& t : tensors) sum += bytes_of({t.x, t.partials});
+  return sum;
+}
 
 class ObservedOps final : public Ops {
  public:
   ObservedOps(Ops& inner, OpObserver& observer) : inner_(inner), observer_(observer) {}
 
+  WorkingMemory& working_memory() override { return inner_.working_memory(); }
+  void reserve(size_t bytes) override { inner_.reserve(bytes); }
+  size_t reserved() const override { return inner_.reserved(); }
+
   void matmul(const MatmulArgs& args, Stream& s) override {
-    observe({"matmul", OpFamily::matmul, {args.a, args.b, args.c}}, s,
+    observe({"matmul", OpFamily::matmul, {args.a, args.b, args.c}, flops_of(args)}, s,
             [&] { inner_.matmul(args, s); });
   }
-  void bias_backward(const Tensor& dy, const Tensor& db, Stream& s) override {
-    observe({"bias_backward", OpFamily::elementwise, {dy}}, s,
-            [&] { inner_.bias_backward(dy, db, s); });
-  }
   void norm_forward(const NormForwardArgs& args, Stream& s) override {
-    observe({"norm_forward", OpFamily::norm, {args.x}}, s, [&] { inner_.norm_forward(args, s); });
+    observe({"norm_forward",
+             OpFamily::norm,
+             {args.x},
+             0,
+             bytes_of({args.x, args.residual, args.sum, args.y})},
+            s, [&] { inner_.norm_forward(args, s); });
   }
   void norm_backward(const NormBackwardArgs& args, Stream& s) override {
-    observe({"norm_backward", OpFamily::norm, {args.x}}, s, [&] { inner_.norm_backward(args, s); });
+    observe({"norm_backward",
+             OpFamily::norm,
+             {args.x},
+             0,
+             bytes_of({args.dy, args.x, args.dx, args.dx})},
+            s, [&] { inner_.norm_backward(args, s); });
   }
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
                          const Tensor& positions, const TokenShare& places, const Tensor& y,
                          Stream& s) override {
-    observe({"embedding_forward", OpFamily::embedding, {tokens, table}}, s,
+    observe({"embedding_forward", OpFamily::embedding, {tokens, table}, 0, bytes_of({y, y})}, s,
             [&] { inner_.embedding_forward(tokens, table, vocab_begin, positions, places, y, s); });
   }
   void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
                           const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
                           Stream& s) override {
-    observe({"embedding_backward", OpFamily::embedding, {tokens, dtable}}, s, [&] {
-      inner_.embedding_backward(tokens, dy, vocab_begin, dtable, dpositions, places, s);
-    });
+    observe(
+        {"embedding_backward", OpFamily::embedding, {tokens, dtable}, 0, bytes_of({dy, dy, dy})}, s,
+        [&] { inner_.embedding_backward(tokens, dy, vocab_begin, dtable, dpositions, places, s); });
   }
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream& s) override {
-    observe({"attention_forward", OpFamily::attention, {qkv, kv}}, s,
+    observe({"attention_forward", OpFamily::attention, {qkv, kv}, flops_of(args, qkv, 2)}, s,
             [&] { inner_.attention_forward(args, qkv, kv, out, lse, s); });
   }
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
                           const Tensor& kv, const Tensor& out, const Tensor& lse,
                           const Tensor& dqkv, const Tensor& dkv, Stream& s) override {
-    observe({"attention_backward", OpFamily::attention, {qkv, kv}}, s,
+    observe({"attention_backward", OpFamily::attention, {qkv, kv}, flops_of(args, qkv, 5)}, s,
             [&] { inner_.attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv, s); });
   }
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
@@ -54,7 +109,7 @@ class ObservedOps final : public Ops {
   void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                      int64_t valid, const Tensor& row_max, const Tensor& row_sum,
                      const Tensor& target_logit, Stream& s) override {
-    observe({"softmax_stats", OpFamily::loss, {logits}}, s, [&] {
+    observe({"softmax_stats", OpFamily::loss, {logits}, 0, bytes_of({logits})}, s, [&] {
       inner_.softmax_stats(logits, targets, vocab_begin, valid, row_max, row_sum, target_logit, s);
     });
   }
@@ -71,45 +126,53 @@ class ObservedOps final : public Ops {
   void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
                               int64_t valid, const Tensor& row_max, const Tensor& row_sum,
                               double factor, const Tensor& loss_scale, Stream& s) override {
-    observe({"cross_entropy_backward", OpFamily::loss, {logits}}, s, [&] {
-      inner_.cross_entropy_backward(logits, targets, vocab_begin, valid, row_max, row_sum, factor,
-                                    loss_scale, s);
-    });
+    observe({"cross_entropy_backward", OpFamily::loss, {logits}, 0, bytes_of({logits, logits})}, s,
+            [&] {
+              inner_.cross_entropy_backward(logits, targets, vocab_begin, valid, row_max, row_sum,
+                                            factor, loss_scale, s);
+            });
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
-    observe({"dropout", OpFamily::elementwise, {x}}, s, [&] { inner_.dropout(args, x, y, s); });
+    observe({"dropout", OpFamily::elementwise, {x}, 0, bytes_of({x, y})}, s,
+            [&] { inner_.dropout(args, x, y, s); });
   }
   void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& s) override {
-    observe({"add", OpFamily::elementwise, {y}}, s, [&] { inner_.add(a, b, y, s); });
+    observe({"add", OpFamily::elementwise, {y}, 0, bytes_of({a, b, y})}, s,
+            [&] { inner_.add(a, b, y, s); });
   }
   void scale(const Tensor& x, double factor, Stream& s) override {
-    observe({"scale", OpFamily::elementwise, {x}}, s, [&] { inner_.scale(x, factor, s); });
+    observe({"scale", OpFamily::elementwise, {x}, 0, bytes_of({x, x})}, s,
+            [&] { inner_.scale(x, factor, s); });
   }
   void fill(const Tensor& x, double value, Stream& s) override {
-    observe({"fill", OpFamily::elementwise, {x}}, s, [&] { inner_.fill(x, value, s); });
+    observe({"fill", OpFamily::elementwise, {x}, 0, bytes_of({x})}, s,
+            [&] { inner_.fill(x, value, s); });
   }
   void copy(const Tensor& from, const Tensor& to, Stream& s) override {
-    observe({"copy", OpFamily::elementwise, {to}}, s, [&] { inner_.copy(from, to, s); });
+    observe({"copy", OpFamily::elementwise, {to}, 0, bytes_of({from, to})}, s,
+            [&] { inner_.copy(from, to, s); });
   }
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream& s) override {
-    observe({"copy_last_columns", OpFamily::elementwise, {to}}, s,
+    observe({"copy_last_columns", OpFamily::elementwise, {to}, 0, bytes_of({to, to})}, s,
             [&] { inner_.copy_last_columns(from, to, s); });
   }
   void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                        const ElementMap& elements, Stream& s) override {
-    observe({"copy_stochastic", OpFamily::elementwise, {to}}, s,
+    observe({"copy_stochastic", OpFamily::elementwise, {to}, 0, bytes_of({from, to})}, s,
             [&] { inner_.copy_stochastic(from, to, key, elements, s); });
   }
-  void adamw(const AdamWArgs& args, Stream& s) override {
-    observe({"adamw", OpFamily::optimizer, {args.weight}}, s, [&] { inner_.adamw(args, s); });
+  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& s) override {
+    observe({"adamw", OpFamily::optimizer, {tensors.front().weight}, 0, bytes_of(tensors)}, s,
+            [&] { inner_.adamw(args, tensors, s); });
   }
   void decide_update(const UpdateArgs& args, Stream& s) override {
     observe({"decide_update", OpFamily::optimizer, {args.counters}}, s,
             [&] { inner_.decide_update(args, s); });
   }
-  void sum_squares(const Tensor& x, const Tensor& partials, Stream& s) override {
-    observe({"sum_squares", OpFamily::optimizer, {x}}, s,
-            [&] { inner_.sum_squares(x, partials, s); });
+  void sum_squares(std::span<const SquareSums> tensors, Stream& s) override {
+    const Tensor first = tensors.empty() ? Tensor() : tensors.front().x;
+    observe({"sum_squares", OpFamily::optimizer, {first}, 0, bytes_of(tensors)}, s,
+            [&] { inner_.sum_squares(tensors, s); });
   }
   void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
                    const Tensor& norm, const Tensor& clip, Stream& s) override {
@@ -130,6 +193,14 @@ class ObservedOps final : public Ops {
 };
 
 }  // namespace
+
+std::string shapes_of(const OpCall& call) {
+  std::string text;
+  for (const Tensor& t : call.tensors) {
+    if (!t.empty()) text += fmt::format("{}{}", text.empty() ? "" : " ", to_string(t));
+  }
+  return text;
+}
 
 std::unique_ptr<Ops> make_observed(Ops& inner, OpObserver& observer) {
   return std::make_unique<ObservedOps>(inner, observer);

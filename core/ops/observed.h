@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/ops/ops.h"
@@ -21,7 +22,14 @@ struct OpCall {
   std::string_view name;  // of the function in Ops
   OpFamily family;
   std::array<Tensor, 3> tensors;  // those that say how large it is; the rest is empty
+  // Of matrix products and attention: what the result is made of, without what is computed again or
+  // hidden by the mask.
+  double flops = 0;
+  // Of all else: its tensors read and written, each once.
+  double bytes = 0;
 };
+// The tensors of a call, for people.
+std::string shapes_of(const OpCall& call);
 
 class OpObserver {
  public:

@@ -15,15 +15,18 @@
 // - Reductions have a fixed order that does not depend on the thread count.
 // - Shapes are checked by the rules in check.h, the same for all backends; a violation is our own
 //   bug (WEFT_CHECK). Optional tensors are "absent" when default constructed.
-// - No op allocates in steady state: a backend's scratch grows on first use only.
+// - No op allocates in steady state: working memory beside the tensors is what reserve() made, and
+//   grows on first use only where that was too little.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "core/base/philox.h"
 #include "core/device/device.h"
 #include "core/ops/token_share.h"
+#include "core/ops/working_memory.h"
 #include "core/tensor/tensor.h"
 
 namespace weft {
@@ -37,7 +40,9 @@ enum class Activation { none, relu, gelu_tanh, gelu };
 //   c = v, or c += v if accumulate (then no epilogue may be asked for).
 // c is of T or, without an epilogue, of A: the gradient of a weight. v is of A: pre_activation is
 // stored from it, and the activation applied to it, before either is rounded. c may not overlap a
-// or b; pre_activation may be absent when nobody needs it.
+// or b; pre_activation may be absent when nobody needs it. With the gradient of a weight, a being
+// the gradient of what the weight made, comes that of the bias:
+//   bias_gradient[m] += sum over k of op(a)[m,k]
 struct MatmulArgs {
   Tensor a, b, c;
   bool transpose_a = false;
@@ -48,6 +53,7 @@ struct MatmulArgs {
   Tensor pre_activation;                              // [M,N] =
   Activation activation_gradient = Activation::none;  // multiplied in backward: act'(input)
   Tensor activation_input;                            // [M,N], may be c itself
+  Tensor bias_gradient;  // [M] += of A; only with transpose_a, a c of A and no epilogue
 };
 
 // LayerNorm (arXiv 1607.06450) over the last dim, optionally fused with the residual sum before it:
@@ -128,21 +134,32 @@ struct StochasticRounding {
   ElementMap elements;
 };
 
-// AdamW (arXiv 1711.05101), one parameter. With s = update[0]:
+// AdamW (arXiv 1711.05101). With s = update[0], for every tensor:
 //   g = grad * grad_scale[0]; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2
 //   w -= lr * (m / (1 - b1^s)) / (sqrt(v / (1 - b2^s)) + eps) + lr * weight_decay * w
 // from m and v as computed, before they are stored. grad is set to zero afterwards, in the same
 // pass; where s is 0 that is all that happens.
 struct AdamWArgs {
+  Tensor grad_scale;  // f32 [1] on the device: the clip factor
+  Tensor update;      // i64 [1] on the device: 1 for the first update, 0 for none
+  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  // Whether what is stored in bf16 is rounded stochastically, with keys of step s; else to nearest.
+  bool stochastic = false;
+};
+// Of one call all exp_avg and exp_avg_sq are of one type, and all of rounded or none are there.
+struct AdamWTensor {
   Tensor weight, grad;         // same elements, f32
   Tensor exp_avg, exp_avg_sq;  // m and v, as many; both f32 or both bf16
   Tensor rounded;              // bf16 or f16, as many: = weight, rounded; optional
-  Tensor grad_scale;           // f32 [1] on the device: the clip factor
-  Tensor update;               // i64 [1] on the device: 1 for the first update, 0 for none
-  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
-  // Whether what is stored in bf16 is rounded stochastically, with keys of step s; else to nearest.
-  bool stochastic = false;
-  StochasticRounding rounding;
+  double weight_decay = 0;
+  StochasticRounding rounding;  // read in a stochastic update
+};
+
+// partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
+// summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
+struct SquareSums {
+  Tensor x;
+  Tensor partials;
 };
 
 // Whether an update takes place, decided on the device so that no host waits within a step:
@@ -165,9 +182,14 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
+  // What calls need beside their tensors; it borrows from these ops.
+  virtual WorkingMemory& working_memory() = 0;
+  // Allocates so much of it that calls which need no more never allocate.
+  virtual void reserve(size_t bytes) = 0;
+  // What is allocated; of counting ops, what the calls so far would have needed.
+  virtual size_t reserved() const = 0;
+
   virtual void matmul(const MatmulArgs& args, Stream& stream) = 0;
-  // db[n] (of A) += sum over rows of dy[., n].
-  virtual void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) = 0;
 
   virtual void norm_forward(const NormForwardArgs& args, Stream& stream) = 0;
   virtual void norm_backward(const NormBackwardArgs& args, Stream& stream) = 0;
@@ -239,13 +261,13 @@ class Ops {
   virtual void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                                const ElementMap& elements, Stream& stream) = 0;
 
-  virtual void adamw(const AdamWArgs& args, Stream& stream) = 0;
+  virtual void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors,
+                     Stream& stream) = 0;
   virtual void decide_update(const UpdateArgs& args, Stream& stream) = 0;
 
-  // partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
-  // summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
   static constexpr int64_t kNormBlock = 1024;
-  virtual void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) = 0;
+  // All x are of one type.
+  virtual void sum_squares(std::span<const SquareSums> tensors, Stream& stream) = 0;
   // norm (f64 [1]) = sqrt(sum of partials in index order) / loss_scale[0]; clip (f32 [1]) =
   // min(1, max_norm / (norm + 1e-6)) / loss_scale[0], the minimum being 1 when max_norm is 0 (off).
   // loss_scale (f32 [1]) may be absent, which is 1.
@@ -255,7 +277,8 @@ class Ops {
 
 // The operations of `device`. core/ops/registry.cpp is the only file that knows the backends.
 std::unique_ptr<Ops> make_ops(Device& device);
-// Checks shapes and does nothing else: for planning over counting arenas.
-std::unique_ptr<Ops> make_counting_ops();
+// Checks shapes, counts working memory by `needs`, which it borrows, and does nothing else: for
+// planning over counting arenas.
+std::unique_ptr<Ops> make_counting_ops(WorkingMemory& needs);
 
 }  // namespace weft

@@ -4,10 +4,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "core/dist/mesh.h"
-#include "launch/bench/family_timer.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/peak.h"
@@ -35,11 +35,14 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
   result.threads = compute_threads(config.cpu, bootstrap.local_size());
   RankMachine machine(config, result.threads, bootstrap);
   result.device = machine.device->description();
-  FamilyTimer timer;
+  OperationTimer timer(*machine.device);
   const auto timed = make_observed(*machine.ops, timer);
   Mesh mesh(machine.groups(), config.mesh.shape(bootstrap.size()));
   const auto admit = [&](const std::vector<SegmentBytes>& plan) {
-    for (const SegmentBytes& s : plan) result.planned_bytes += static_cast<int64_t>(s.bytes);
+    const bool own_memory = machine.device->free_bytes().has_value();
+    for (const SegmentBytes& s : plan) {
+      if (!own_memory || !s.of_host) result.planned_bytes += static_cast<int64_t>(s.bytes);
+    }
   };
   const FillSample fill = random_tokens(*config.model.vocab_size);
   int64_t update = 0;
@@ -55,6 +58,7 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
       measure_gemm_peak(*machine.device, *machine.compute, *machine.ops, type) * bootstrap.size();
   result.published_peak = published_peak(result.device, type);
   {
+    const std::optional<size_t> free_before = machine.device->free_bytes();
     Engine engine(config, machine.resources(mesh, *machine.ops), admit);
     result.parameters = engine.parameters().global_elements();
     for (int i = 0; i < kWarmUp; ++i) step(engine);
@@ -72,14 +76,20 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
         6.0 * static_cast<double>(m.layers * m.width * config.sequence_length()) *
         static_cast<double>(result.tokens_per_step) / result.median_seconds;
     result.peak_resident_bytes = peak_resident_bytes();
+    if (free_before) {
+      result.device_bytes =
+          static_cast<int64_t>(*free_before) - static_cast<int64_t>(*machine.device->free_bytes());
+    }
   }
   Engine engine(config, machine.resources(mesh, *timed), [](const std::vector<SegmentBytes>&) {});
   engine.restore({.made = update});
   step(engine);
   timer.reset();
   for (int i = 0; i < kTimedSteps; ++i) step(engine);
-  for (size_t f = 0; f < kOpFamilies.size(); ++f) {
-    result.families.push_back({std::string(kOpFamilies[f]), timer.seconds(f) / kTimedSteps});
+  result.operations = timer.times();
+  for (OperationTime& time : result.operations) {
+    time.calls /= kTimedSteps;
+    for (double* sum : {&time.seconds, &time.flops, &time.bytes}) *sum /= kTimedSteps;
   }
   return result;
 }
@@ -97,9 +107,28 @@ std::string model_flops_text(const StepBenchResult& r) {
       r.published_peak->flops_per_second / 1e12, r.published_peak->source);
 }
 
+std::array<double, kOpFamilies.size()> family_seconds(const StepBenchResult& r) {
+  std::array<double, kOpFamilies.size()> seconds{};
+  for (const OperationTime& o : r.operations) seconds[static_cast<size_t>(o.family)] += o.seconds;
+  return seconds;
+}
+
+std::string operations_text(const StepBenchResult& r) {
+  std::string text = "\n   ms/step  calls         rate  operation\n";
+  for (const OperationTime& o : r.operations) {
+    if (o.seconds < 1e-3 * r.median_seconds) continue;
+    const std::string rate = o.flops > 0 ? fmt::format("{:.1f} GFLOP/s", 1e-9 * o.flops / o.seconds)
+                             : o.bytes > 0 ? fmt::format("{:.1f} GB/s", 1e-9 * o.bytes / o.seconds)
+                                           : "";
+    text += fmt::format("{:10.3f} {:6} {:>16}  {} {}\n", 1e3 * o.seconds, o.calls, rate, o.name,
+                        o.shapes);
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string to_text(const StepBenchResult& r) {
+std::string to_text(const StepBenchResult& r, bool operations) {
   constexpr double kMib = 1 << 20;
   std::string text = fmt::format(
       "{:.1f}M parameters, {} rank{} x {} thread{}, {} tokens per step\n"
@@ -113,29 +142,43 @@ std::string to_text(const StepBenchResult& r) {
       100 * r.flops_per_second / r.gemm_peak, r.gemm_peak / 1e9, model_flops_text(r),
       static_cast<double>(r.planned_bytes) / kMib,
       static_cast<double>(r.peak_resident_bytes) / kMib);
-  for (const FamilyTime& f : r.families) {
-    text += fmt::format("  {:<12} {:8.2f} ms  {:5.1f} %\n", f.family, f.seconds * 1e3,
-                        100 * f.seconds / r.median_seconds);
+  if (r.device_bytes) {
+    text +=
+        fmt::format("GPU memory taken {:.1f} MiB\n", static_cast<double>(*r.device_bytes) / kMib);
   }
-  return text;
+  const std::array<double, kOpFamilies.size()> families = family_seconds(r);
+  for (size_t f = 0; f < families.size(); ++f) {
+    text += fmt::format("  {:<12} {:8.2f} ms  {:5.1f} %\n", kOpFamilies[f], families[f] * 1e3,
+                        100 * families[f] / r.median_seconds);
+  }
+  return operations ? text + operations_text(r) : text;
 }
 
 std::string to_json(const StepBenchResult& r) {
   std::string families;
-  for (const FamilyTime& f : r.families) {
-    families += fmt::format("{}\"{}\":{:.6f}", families.empty() ? "" : ",", f.family, f.seconds);
+  const std::array<double, kOpFamilies.size()> seconds = family_seconds(r);
+  for (size_t f = 0; f < seconds.size(); ++f) {
+    families += fmt::format("{}\"{}\":{:.6f}", f == 0 ? "" : ",", kOpFamilies[f], seconds[f]);
+  }
+  std::string operations;
+  for (const OperationTime& o : r.operations) {
+    operations += fmt::format(
+        "{}{{\"name\":\"{}\",\"shapes\":\"{}\",\"calls\":{},\"seconds\":{:.9f},\"flops\":{:.6e},"
+        "\"bytes\":{:.6e}}}",
+        operations.empty() ? "" : ",", o.name, o.shapes, o.calls, o.seconds, o.flops, o.bytes);
   }
   return fmt::format(
       "{{\"parameters\":{},\"ranks\":{},\"threads\":{},\"tokens_per_step\":{},"
       "\"median_seconds\":{:.6f},\"min_seconds\":{:.6f},\"max_seconds\":{:.6f},"
       "\"tokens_per_second\":{:.3f},\"flops_per_second\":{:.4e},\"gemm_peak\":{:.4e},"
       "\"causal_flops_per_second\":{:.4e},\"published_peak\":{:.4e},\"device\":\"{}\","
-      "\"planned_bytes\":{},\"peak_resident_bytes\":{},\"family_seconds\":{{{}}}}}\n",
+      "\"planned_bytes\":{},\"peak_resident_bytes\":{},\"device_bytes\":{},"
+      "\"family_seconds\":{{{}}},\"operations\":[{}]}}\n",
       r.parameters, r.ranks, r.threads, r.tokens_per_step, r.median_seconds, r.min_seconds,
       r.max_seconds, static_cast<double>(r.tokens_per_step) / r.median_seconds, r.flops_per_second,
       r.gemm_peak, r.flops_per_second - r.masked_flops_per_second,
       r.published_peak ? r.published_peak->flops_per_second * r.ranks : 0.0, r.device,
-      r.planned_bytes, r.peak_resident_bytes, families);
+      r.planned_bytes, r.peak_resident_bytes, r.device_bytes.value_or(0), families, operations);
 }
 
 }  // namespace weft

@@ -6,15 +6,11 @@
 #include <vector>
 
 #include "core/dist/communicator.h"
+#include "launch/bench/operation_timer.h"
 #include "launch/config/run_config.h"
 #include "launch/train/peak.h"
 
 namespace weft {
-
-struct FamilyTime {
-  std::string family;
-  double seconds;  // per step
-};
 
 struct StepBenchResult {
   int64_t parameters = 0;
@@ -29,16 +25,20 @@ struct StepBenchResult {
   double gemm_peak = 0;                // measured, of all ranks
   std::optional<PublishedPeak> published_peak;  // of one rank's device
   std::string device;
-  int64_t planned_bytes = 0;         // of this rank's arenas
-  int64_t peak_resident_bytes = 0;   // of the process
-  std::vector<FamilyTime> families;  // from separate steps with a wait after every operation
+  int64_t planned_bytes = 0;        // of this rank's arenas
+  int64_t peak_resident_bytes = 0;  // of the process
+  // What the device's free memory fell by with the engine, where the device has its own.
+  std::optional<int64_t> device_bytes;
+  // Per step, from separate steps with a wait after every operation.
+  std::vector<OperationTime> operations;
 };
 
 // Trains `steps` steps (after two of warm-up) and then a few to attribute time to families.
 // Collective; the result is complete on rank 0.
 StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& bootstrap);
 
-std::string to_text(const StepBenchResult& result);
+// With `operations`, a row for every operation that takes a thousandth of the step or more.
+std::string to_text(const StepBenchResult& result, bool operations);
 std::string to_json(const StepBenchResult& result);
 
 }  // namespace weft

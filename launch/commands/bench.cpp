@@ -18,6 +18,7 @@ struct Arguments {
   std::vector<std::string> sets;
   int64_t steps = 10;
   bool json = false;
+  bool operations = false;
 };
 
 // Checked for as many ranks; data need not be named.
@@ -45,7 +46,7 @@ void run(const Arguments& args) {
   }
   const StepBenchResult result = bench_steps(config, args.steps, *bootstrap);
   if (bootstrap->rank() == 0) {
-    std::fputs((args.json ? to_json(result) : to_text(result)).c_str(), stdout);
+    std::fputs((args.json ? to_json(result) : to_text(result, args.operations)).c_str(), stdout);
   }
 }
 
@@ -62,6 +63,8 @@ void add_bench_command(CLI::App& root, int&) {
   app->add_option("--steps", args->steps, "Steps to time, after two of warm-up")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app->add_flag("--operations", args->operations,
+                "Also the time and rate of every operation, by the shapes it is called with");
   app->add_flag("--json", args->json, "One JSON object");
   app->callback([args] { run(*args); });
 }

@@ -118,8 +118,9 @@ void RunConfig::fields(FieldList& list) {
       "CUDA; several ranks need NCCL.");
   list.key(
       "determinism", determinism,
-      "What gives the same bits again. layout: the same run on the same layout. elastic: on any "
-      "mesh.dp (a power of two), mesh.zero and mesh.pp too, at the same mesh.tp, batch and "
+      "What gives the same bits again. none: nothing on GPUs, where the gradients of attention are "
+      "then computed faster and in less memory. layout: the same run on the same layout. elastic: "
+      "on any mesh.dp (a power of two), mesh.zero and mesh.pp too, at the same mesh.tp, batch and "
       "micro-batch size; gradients are then added in one fixed tree, which takes more memory.");
   list.key(
       "precision", precision,

@@ -77,8 +77,8 @@ struct OutputConfig {
 };
 
 // What of a run stays the same to the last bit when it goes on in another layout.
-enum class Determinism { layout, elastic };
-constexpr auto enum_names(Determinism) { return named_values("layout", "elastic"); }
+enum class Determinism { none, layout, elastic };
+constexpr auto enum_names(Determinism) { return named_values("none", "layout", "elastic"); }
 
 // The type of activations and of the weights that are computed with.
 enum class Precision { f32, bf16, f16 };

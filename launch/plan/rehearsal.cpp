@@ -13,7 +13,11 @@ Rehearsal rehearse(const RunConfig& config, const MeshShape& mesh_shape, int ran
   const std::unique_ptr<Device> device = make_counting_device();
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
-  const std::unique_ptr<Ops> ops = make_counting_ops();
+  const std::unique_ptr<WorkingMemory> needs =
+      make_working_memory({.kind = config.device,
+                           .threads = static_cast<int>(config.cpu.threads.value_or(1)),
+                           .deterministic = config.determinism != Determinism::none});
+  const std::unique_ptr<Ops> ops = make_counting_ops(*needs);
   Engine engine(config,
                 {.mesh = mesh,
                  .device = *device,

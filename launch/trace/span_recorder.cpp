@@ -5,17 +5,6 @@
 #include <algorithm>
 
 namespace weft {
-namespace {
-
-std::string shapes_of(const OpCall& call) {
-  std::string text;
-  for (const Tensor& t : call.tensors) {
-    if (!t.empty()) text += fmt::format("{}{}", text.empty() ? "" : " ", to_string(t));
-  }
-  return text;
-}
-
-}  // namespace
 
 SpanRecorder::SpanRecorder(Device& device, std::vector<Lane> lanes)
     : lanes_(std::move(lanes)), stamps_(device.make_stamps()), open_(lanes_.size()) {}

@@ -108,9 +108,10 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   freeze(parameters_, config.optimizer.freeze);
   EngineMemory plan;
   lay_out(plan, train_plan_.slots);
-  rehearse(plan);
+  const size_t operations = rehearse(plan);
   require_room(plan.snapshot.peak(), config.checkpoint);
-  admit(plan.segments(train_plan_.slots));
+  admit(plan.segments(train_plan_.slots, operations));
+  rank.ops.reserve(operations);
   memory_ = std::make_unique<EngineMemory>(rank.device, plan, train_plan_.slots);
   lay_out(*memory_, train_plan_.slots);
   host_tokens_.resize(static_cast<size_t>(plan_.rows() * share_.count));
@@ -159,9 +160,10 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   report_.allocate(memory.batch, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 
-// One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan.
-void Engine::rehearse(EngineMemory& memory) {
-  const std::unique_ptr<Ops> counting = make_counting_ops();
+// One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan,
+// and the result what operations need beside them.
+size_t Engine::rehearse(EngineMemory& memory) {
+  const std::unique_ptr<Ops> counting = make_counting_ops(rank_.ops.working_memory());
   const auto counted = [&](Axis axis) {  // collectives that move nothing
     const int size = rank_.mesh.shape().extent(axis);
     if (size == 1) return std::unique_ptr<Communicator>();
@@ -183,6 +185,7 @@ void Engine::rehearse(EngineMemory& memory) {
     if (training.defer_weights) model_.backward_weights(chunk, unit.saved, training, nullptr);
     model_.evaluate(chunk, unit.batch, in, unit.saved, evaluation);
   }
+  return counting->reserved();
 }
 
 ModelGroups Engine::groups() {
@@ -338,6 +341,8 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   return total / static_cast<double>(samples * sequence_length_);
 }
 
-std::vector<SegmentBytes> Engine::memory() const { return memory_->segments(train_plan_.slots); }
+std::vector<SegmentBytes> Engine::memory() const {
+  return memory_->segments(train_plan_.slots, rank_.ops.reserved());
+}
 
 }  // namespace weft

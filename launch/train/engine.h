@@ -105,7 +105,7 @@ class Engine {
 
   bool may_skip(const UpdateControl::State& before) const;
   void lay_out(EngineMemory& memory, int slots);
-  void rehearse(EngineMemory& memory);
+  size_t rehearse(EngineMemory& memory);
   Context context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,
                   int64_t first_sample, bool training);
   ModelGroups groups();

@@ -20,7 +20,7 @@ EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
   for (int i = 0; i < slots; ++i) units.emplace_back(device, plan.units.front());
 }
 
-std::vector<SegmentBytes> EngineMemory::segments(int slots) const {
+std::vector<SegmentBytes> EngineMemory::segments(int slots, size_t operations) const {
   const auto count = static_cast<size_t>(slots);
   const UnitMemory& unit = units.front();
   std::vector<SegmentBytes> out;
@@ -28,9 +28,10 @@ std::vector<SegmentBytes> EngineMemory::segments(int slots) const {
   for (const Arena* a : {&unit.activations, &unit.deferred}) {
     out.push_back({a->name(), planned(*a) * count});
   }
-  for (const Arena* a : {&communication, &workspace, &batch, &snapshot}) {
-    out.push_back({a->name(), planned(*a)});
-  }
+  for (const Arena* a : {&communication, &workspace}) out.push_back({a->name(), planned(*a)});
+  out.push_back({"operations", operations});
+  out.push_back({batch.name(), planned(batch)});
+  out.push_back({snapshot.name(), planned(snapshot), true});
   return out;
 }
 

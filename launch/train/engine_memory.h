@@ -14,6 +14,7 @@ namespace weft {
 struct SegmentBytes {
   std::string name;  // "weights", "gradients", ...
   size_t bytes;
+  bool of_host = false;  // in host memory, whatever the device
 };
 
 // What one unit in flight (a micro-batch on one chunk) keeps between its forward and its backward.
@@ -43,8 +44,8 @@ struct EngineMemory {
   // Real arenas as large as the peaks of `plan`, and `slots` units.
   EngineMemory(Device& device, const EngineMemory& plan, int slots);
 
-  // By segment; of a plan with room for `slots` units.
-  std::vector<SegmentBytes> segments(int slots) const;
+  // By segment, with room for `slots` units and what operations need beside their tensors.
+  std::vector<SegmentBytes> segments(int slots, size_t operations) const;
 
   Arena weights, gradients, optimizer, communication, workspace, batch;
   Arena snapshot;  // what a checkpoint is written from while training goes on

@@ -1,23 +1,33 @@
 #include "launch/train/rank_machine.h"
 
+#include "launch/machine.h"
 #include "parallel/comm/bootstrap.h"
 
 namespace weft {
 
 RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
     : bootstrap(job),
+      ranks_per_device(static_cast<int>(config.cuda.ranks_per_device)),
       device(make_device({.kind = config.device,
                           .threads = threads,
                           .local_rank = job.local_rank(),
-                          .ranks_per_device = static_cast<int>(config.cuda.ranks_per_device),
+                          .ranks_per_device = ranks_per_device,
                           .matmul_cache = config.cuda.matmul_cache.value_or(""),
-                          .measure_matmuls = config.cuda.measure_matmuls})),
+                          .measure_matmuls = config.cuda.measure_matmuls,
+                          .deterministic = config.determinism != Determinism::none})),
       compute(device->make_stream(StreamKind::compute)),
       communication(device->make_stream(StreamKind::communication)),
       tensor_side(config.mesh.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
       context_side(config.mesh.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
       ops(make_ops(*device)),
       gpu_groups(make_device_bootstrap(job, *device)) {}
+
+MemoryOnOffer RankMachine::memory_on_offer() const {
+  return {.host_bytes = read_machine().memory_available_bytes,
+          .ranks_on_host = bootstrap.local_size(),
+          .device_bytes = device->free_bytes(),
+          .ranks_on_device = ranks_per_device};
+}
 
 RankResources RankMachine::resources(Mesh& mesh, Ops& with) {
   return {.mesh = mesh,

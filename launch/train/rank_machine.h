@@ -5,6 +5,7 @@
 
 #include "launch/config/run_config.h"
 #include "launch/train/engine.h"
+#include "launch/train/require_memory.h"
 
 namespace weft {
 
@@ -16,10 +17,13 @@ struct RankMachine {
 
   // What splits off the groups of ranks that talk about memory of the device.
   Bootstrap& groups() { return gpu_groups ? *gpu_groups : bootstrap; }
+  // What this host and this rank's GPU have free now.
+  MemoryOnOffer memory_on_offer() const;
   // For an engine; `mesh` and `ops`, which may be an observed form of this one's, are borrowed too.
   RankResources resources(Mesh& mesh, Ops& with);
 
   Bootstrap& bootstrap;
+  int ranks_per_device;
   std::unique_ptr<Device> device;
   std::unique_ptr<Stream> compute;
   std::unique_ptr<Stream> communication;

@@ -18,6 +18,7 @@
 #include "launch/train/peak.h"
 #include "launch/train/prepare_run.h"
 #include "launch/train/rank_machine.h"
+#include "launch/train/require_memory.h"
 #include "launch/train/stop_signal.h"
 #include "optim/schedule.h"
 
@@ -29,33 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// Refuses a plan that the host's memory cannot hold, with what takes how much. A GPU says itself,
-// when the arenas are allocated, what it lacks.
-AdmitMemory admit_on(const Device& device, int ranks_on_host) {
-  if (device.kind() == DeviceKind::cuda) return [](const std::vector<SegmentBytes>&) {};
-  return [ranks_on_host](const std::vector<SegmentBytes>& plan) {
-    size_t bytes = 0;
-    std::string parts;
-    constexpr double kMib = 1 << 20;
-    for (const SegmentBytes& s : plan) {
-      bytes += s.bytes;
-      if (s.bytes > 0) {
-        parts += fmt::format("{}{} {:.1f}", parts.empty() ? "" : ", ", s.name,
-                             static_cast<double>(s.bytes) / kMib);
-      }
-    }
-    const int64_t available = read_machine().memory_available_bytes;
-    const auto needed = static_cast<int64_t>(bytes) * ranks_on_host;
-    if (available == 0 || needed <= available) return;
-    fail(ErrorKind::environment,
-         "the run needs {:.1f} MiB of host memory ({:.1f} MiB for each of its {} ranks here: {}), "
-         "{:.1f} MiB are "
-         "free; lower train.micro_batch_size, train.sequence_length or the model's size",
-         static_cast<double>(needed) / kMib, static_cast<double>(bytes) / kMib, ranks_on_host,
-         parts, static_cast<double>(available) / kMib);
-  };
 }
 
 std::vector<Attachment> read_attachments(const std::string& directory) {
@@ -134,8 +108,9 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
             trace_ ? trace_->decorate() : Mesh::Decorate()) {
   const RankResources rank =
       machine_.resources(mesh_, trace_ ? trace_->observe(*machine_.ops) : *machine_.ops);
-  engine_ =
-      std::make_unique<Engine>(config_, rank, admit_on(*machine_.device, bootstrap.local_size()));
+  engine_ = std::make_unique<Engine>(config_, rank, [&](const std::vector<SegmentBytes>& plan) {
+    require_memory(plan, machine_.memory_on_offer());
+  });
   write_hooks_ = write_hooks_of(options.write_fault, bootstrap.rank());
   checkpoints_.emplace(config_, *engine_, *machine_.device, *machine_.compute, bootstrap,
                        write_hooks_.get());

@@ -68,6 +68,7 @@ class CpuDevice final : public Device {
  public:
   explicit CpuDevice(int threads) : threads_(threads) {}
   DeviceKind kind() const override { return DeviceKind::cpu; }
+  int threads() const override { return threads_; }
   std::string description() const override {
     return fmt::format("cpu, {} thread{}", threads_, threads_ == 1 ? "" : "s");
   }

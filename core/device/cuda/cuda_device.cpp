@@ -128,6 +128,12 @@ std::string CudaDevice::description() const {
                      mib(properties_.memory_bytes) / 1024);
 }
 
+std::optional<size_t> CudaDevice::free_bytes() const {
+  size_t free = 0, total = 0;
+  check_cuda(cudaMemGetInfo(&free, &total), "ask for its free memory");
+  return free;
+}
+
 void CudaDevice::use() const { check_cuda(cudaSetDevice(properties_.index), "change GPUs"); }
 
 std::unique_ptr<Buffer> CudaDevice::allocate(size_t bytes) {

@@ -44,6 +44,7 @@ class CudaDevice final : public Device {
   CudaDevice(int index, DeviceOptions options);
   DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string description() const override;
+  std::optional<size_t> free_bytes() const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<Buffer> allocate_host(size_t bytes) override;
   std::unique_ptr<Stream> make_stream(StreamKind kind) override;

@@ -26,22 +26,22 @@ struct Update {
   bool stochastic;
   StochasticRounding rounding;
 
-  explicit Update(const AdamWArgs& a)
-      : n(a.weight.elements()),
+  Update(const AdamWArgs& a, const AdamWTensor& t)
+      : n(t.weight.elements()),
         lr(a.lr),
         beta1(a.beta1),
         beta2(a.beta2),
         eps(a.eps),
-        weight_decay(a.weight_decay),
+        weight_decay(t.weight_decay),
         scale(a.grad_scale.data<float>()),
         number(a.update.data<int64_t>()),
-        w(a.weight.data<float>()),
-        g(a.grad.data<float>()),
-        m(a.exp_avg.data<M>()),
-        v(a.exp_avg_sq.data<M>()),
-        copy(detail::optional_data<C>(a.rounded)),
+        w(t.weight.data<float>()),
+        g(t.grad.data<float>()),
+        m(t.exp_avg.data<M>()),
+        v(t.exp_avg_sq.data<M>()),
+        copy(detail::optional_data<C>(t.rounded)),
         stochastic(a.stochastic),
-        rounding(a.rounding) {}
+        rounding(t.rounding) {}
 };
 
 template <typename M, typename C>
@@ -104,16 +104,18 @@ void with_moment(DType dtype, const F& f) {
 
 }  // namespace
 
-void CpuOps::adamw(const AdamWArgs& args, Stream& stream) {
-  check_adamw(args);
+void CpuOps::adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) {
+  check_adamw(args, tensors);
   CpuStream& cpu = cpu_stream(stream);
-  const DType copy = args.rounded.empty() ? DType::bf16 : args.rounded.dtype();
-  with_moment(args.exp_avg.dtype(), [&](auto moment) {
-    detail::with_float(copy, [&](auto rounded) {
-      using C = decltype(rounded);
+  const Tensor& rounded = tensors.front().rounded;
+  with_moment(tensors.front().exp_avg.dtype(), [&](auto moment) {
+    detail::with_float(rounded.empty() ? DType::bf16 : rounded.dtype(), [&](auto copy) {
+      using C = decltype(copy);
       if constexpr (sizeof(C) == sizeof(Bf16)) {
-        const Update<decltype(moment), C> update(args);
-        cpu.run([threads = cpu.threads(), update] { run_update(update, threads); });
+        for (const AdamWTensor& tensor : tensors) {
+          const Update<decltype(moment), C> update(args, tensor);
+          cpu.run([threads = cpu.threads(), update] { run_update(update, threads); });
+        }
       }
     });
   });

@@ -194,6 +194,17 @@ void backward_group(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int6
 
 }  // namespace
 
+size_t detail::attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv,
+                                        const Tensor& kv, int threads) {
+  size_t bytes = 0;
+  with_float(qkv.dtype(), [&](auto zero) {
+    using T = kernels::Arithmetic<decltype(zero)>;
+    const auto elements = tile::padded<T>(BackwardSpace<T>::size(Layout<T>(args, qkv, kv)));
+    bytes = static_cast<size_t>(elements * threads) * sizeof(T);
+  });
+  return bytes;
+}
+
 void CpuOps::attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
                                 const Tensor& kv, const Tensor& out, const Tensor& lse,
                                 const Tensor& dqkv, const Tensor& dkv, Stream& stream) {

@@ -64,6 +64,12 @@ void decode_query(const DecodeTask<S, T>& t, int64_t b, int64_t h, int64_t i, T*
 
 }  // namespace
 
+size_t detail::attention_decode_bytes(const AttentionArgs& args, const Tensor& qkv,
+                                      const Tensor& k_cache, int threads) {
+  const int64_t room = k_cache.shape()[1] + args.head_dim;
+  return static_cast<size_t>(room * threads) * size_of(accumulator(qkv.dtype()));
+}
+
 void CpuOps::attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                               const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                               Stream& stream) {

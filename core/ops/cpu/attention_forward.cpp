@@ -156,6 +156,17 @@ void forward_head(const ForwardTask<S, T>& t, const ForwardSpace<T>& s, int64_t 
 
 }  // namespace
 
+size_t detail::attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv,
+                                       const Tensor& kv, int threads) {
+  size_t bytes = 0;
+  with_float(qkv.dtype(), [&](auto zero) {
+    using T = kernels::Arithmetic<decltype(zero)>;
+    const auto elements = tile::padded<T>(ForwardSpace<T>::size(Layout<T>(args, qkv, kv)));
+    bytes = static_cast<size_t>(elements * threads) * sizeof(T);
+  });
+  return bytes;
+}
+
 void CpuOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                const Tensor& out, const Tensor& lse, Stream& stream) {
   check_attention_forward(args, qkv, kv, out, lse);

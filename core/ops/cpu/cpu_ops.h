@@ -17,10 +17,18 @@
 
 namespace weft {
 
+std::unique_ptr<WorkingMemory> make_cpu_working_memory(int threads);
+
 class CpuOps final : public Ops {
  public:
+  // For streams of `threads` threads.
+  explicit CpuOps(int threads) : needs_(make_cpu_working_memory(threads)) {}
+
+  WorkingMemory& working_memory() override { return *needs_; }
+  void reserve(size_t bytes) override { scratch_.get<char>(static_cast<int64_t>(bytes)); }
+  size_t reserved() const override { return scratch_.bytes(); }
+
   void matmul(const MatmulArgs& args, Stream& stream) override;
-  void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) override;
   void norm_forward(const NormForwardArgs& args, Stream& stream) override;
   void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
@@ -56,19 +64,28 @@ class CpuOps final : public Ops {
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
   void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                        const ElementMap& elements, Stream& stream) override;
-  void adamw(const AdamWArgs& args, Stream& stream) override;
+  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) override;
   void decide_update(const UpdateArgs& args, Stream& stream) override;
-  void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
+  void sum_squares(std::span<const SquareSums> tensors, Stream& stream) override;
   void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
                    const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
+  std::unique_ptr<WorkingMemory> needs_;
   Scratch scratch_;
-  Scratch products_;                   // of a matmul, where they do not go straight into its output
-  Scratch converted_a_, converted_b_;  // operands of a matmul of a 16-bit type, in f32
+  Scratch packing_;  // of products in f64
 };
 
 namespace detail {
+
+// Working memory of single operations, in bytes.
+size_t matmul_bytes(const MatmulArgs& args);
+size_t attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                               int threads);
+size_t attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                                int threads);
+size_t attention_decode_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& k_cache,
+                              int threads);
 
 // Calls f with a value of the type that stores `dtype`, one of the floating-point types.
 template <typename F>

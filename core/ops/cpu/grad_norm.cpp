@@ -10,26 +10,28 @@
 
 namespace weft {
 
-void CpuOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) {
-  check_sum_squares(x, partials);
-  detail::with_float(x.dtype(), [&](auto zero) {
-    using S = decltype(zero);
-    CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), n = x.elements(), from = x.data<S>(),
-             to = partials.data<double>()] {
-      const int64_t blocks = (n + kNormBlock - 1) / kNormBlock;
-      parallel_for(threads, blocks, 4, [=](int64_t begin, int64_t end) {
-        for (int64_t b = begin; b < end; ++b) {
-          const S* block = from + b * kNormBlock;
-          const int64_t count = std::min(kNormBlock, n - b * kNormBlock);
-          to[b] = kernels::HostTeam().sum<double>(count, [=](int64_t i) WEFT_LANE {
-            const auto value = static_cast<double>(kernels::load(block[i]));
-            return value * value;
-          });
-        }
+void CpuOps::sum_squares(std::span<const SquareSums> tensors, Stream& stream) {
+  check_sum_squares(tensors);
+  for (const SquareSums& t : tensors) {
+    detail::with_float(t.x.dtype(), [&](auto zero) {
+      using S = decltype(zero);
+      CpuStream& cpu = cpu_stream(stream);
+      cpu.run([threads = cpu.threads(), n = t.x.elements(), from = t.x.data<S>(),
+               to = t.partials.data<double>()] {
+        const int64_t blocks = (n + kNormBlock - 1) / kNormBlock;
+        parallel_for(threads, blocks, 4, [=](int64_t begin, int64_t end) {
+          for (int64_t b = begin; b < end; ++b) {
+            const S* block = from + b * kNormBlock;
+            const int64_t count = std::min(kNormBlock, n - b * kNormBlock);
+            to[b] = kernels::HostTeam().sum<double>(count, [=](int64_t i) WEFT_LANE {
+              const auto value = static_cast<double>(kernels::load(block[i]));
+              return value * value;
+            });
+          }
+        });
       });
     });
-  });
+  }
 }
 
 void CpuOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,

@@ -8,6 +8,7 @@
 
 #include "core/device/cpu/parallel_for.h"
 #include "core/kernels/activation.h"
+#include "core/ops/cpu/column_sums.h"
 #include "core/ops/cpu/cpu_ops.h"
 #include "core/ops/cpu/gemm.h"
 
@@ -57,7 +58,7 @@ MatmulTask<S> describe(const MatmulArgs& args) {
 
 // out [rows, n] (+)= rows [begin, begin + rows) of op(a) times op(b).
 void product(const MatmulTask<float>& t, int64_t begin, int64_t rows, float* out, int threads,
-             Scratch&) {
+             Scratch*) {
   if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
   const float* a = t.a + (t.transpose_a ? begin : begin * t.k);
   const dnnl_status_t status =
@@ -68,7 +69,7 @@ void product(const MatmulTask<float>& t, int64_t begin, int64_t rows, float* out
              static_cast<int>(status));
 }
 void product(const MatmulTask<double>& t, int64_t begin, int64_t rows, double* out, int threads,
-             Scratch& scratch) {
+             Scratch* packing) {
   detail::GemmTask<double> g{};
   g.m = rows;
   g.n = t.n;
@@ -81,7 +82,7 @@ void product(const MatmulTask<double>& t, int64_t begin, int64_t rows, double* o
   g.b_column = t.transpose_b ? t.k : 1;
   g.c = out;
   g.accumulate = t.accumulate;
-  detail::gemm(g, threads, scratch);
+  detail::gemm(g, threads, *packing);
 }
 
 template <typename T, typename F>
@@ -134,9 +135,48 @@ void finish_rows(const MatmulTask<S>& t, T* v, int64_t begin, int64_t rows) {
   }
 }
 
-// The working memory of products.
+constexpr int64_t kAsideRows = 1024;  // of products that do not go straight into c
+
+// Parts of the working memory of one matmul, in bytes, each a multiple of kWorkingMemoryUnit.
+struct Parts {
+  size_t products = 0;  // rows of v, or the partial sums of a bias gradient
+  size_t a = 0, b = 0;  // operands of a 16-bit type, in f32
+  size_t total() const { return products + a + b; }
+};
+
+Parts parts_of(const MatmulArgs& args) {
+  const int64_t m = args.c.shape().rows(), n = args.c.shape().back();
+  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
+  const DType dtype = args.a.dtype();
+  const size_t size = size_of(accumulator(dtype));
+  const auto bytes = [&](int64_t elements) {
+    return in_working_memory_units(static_cast<size_t>(elements) * size);
+  };
+  const bool converted = accumulator(dtype) != dtype;
+  // A planner's tensors do not say whether the activation's input is c.
+  const bool may_be_in_place = args.activation_gradient != Activation::none;
+  Parts parts;
+  if (may_be_in_place || (converted && args.c.dtype() == dtype)) {
+    parts.products = bytes(std::min(m, kAsideRows) * n);
+  }
+  if (!args.bias_gradient.empty()) parts.products = bytes(detail::partial_sums(k, m));
+  if (converted) {
+    parts.a = bytes(m * k);
+    parts.b = bytes(k * n);
+  }
+  return parts;
+}
+
+// The working memory of products, cut into its parts.
 struct Space {
-  Scratch &blas, &products, &a, &b;
+  char *products, *a, *b;
+  Scratch* packing;
+
+  Space(const Parts& parts, Scratch& scratch, Scratch* packing_of_f64) : packing(packing_of_f64) {
+    products = scratch.get<char>(static_cast<int64_t>(parts.total()));
+    a = products + parts.products;
+    b = a + parts.a;
+  }
 };
 
 // The products of `p`, then one pass over the c of `t`, which is the same task but for its types.
@@ -146,14 +186,13 @@ struct Space {
 template <typename S, typename T>
 void run_with_epilogue(const MatmulTask<T>& p, const MatmulTask<S>& t, int threads,
                        const Space& space) {
-  constexpr int64_t kAsideRows = 1024;
   const bool aside = p.c == nullptr || t.input == t.c;
   const int64_t block = aside ? std::min(t.m, kAsideRows) : t.m;
-  T* v = aside ? space.products.get<T>(block * t.n) : nullptr;
+  T* v = reinterpret_cast<T*>(space.products);
   for (int64_t begin = 0; begin < t.m; begin += block) {
     const int64_t rows = std::min(block, t.m - begin);
     if (!aside) v = p.c + begin * t.n;
-    product(p, begin, rows, v, threads, space.blas);
+    product(p, begin, rows, v, threads, space.packing);
     const int64_t grain = std::max<int64_t>(1, 8192 / t.n);
     parallel_for(threads, rows, grain, [&](int64_t first, int64_t last) {
       finish_rows(t, v + first * t.n, begin + first, last - first);
@@ -167,13 +206,13 @@ void run(const MatmulTask<T>& t, int threads, const Space& space) {
   if (t.epilogue()) {
     run_with_epilogue(t, t, threads, space);
   } else {
-    product(t, 0, t.m, t.c, threads, space.blas);
+    product(t, 0, t.m, t.c, threads, space.packing);
   }
 }
 
 template <typename S>
-const float* in_f32(const S* from, int64_t n, int threads, Scratch& scratch) {
-  float* to = scratch.get<float>(n);
+const float* in_f32(const S* from, int64_t n, int threads, char* memory) {
+  float* to = reinterpret_cast<float*>(memory);
   parallel_for(threads, n, 16384, [=](int64_t begin, int64_t end) {
     HostTeam().for_each(end - begin, [src = from + begin, dst = to + begin](int64_t i)
                                          WEFT_LANE { dst[i] = kernels::load(src[i]); });
@@ -197,26 +236,34 @@ void run_converted(const MatmulTask<S>& t, float* sums, int threads, const Space
     return;
   }
   p.accumulate = t.accumulate;
-  product(p, 0, p.m, sums, threads, space.blas);
+  product(p, 0, p.m, sums, threads, space.packing);
 }
 
 }  // namespace
+
+size_t detail::matmul_bytes(const MatmulArgs& args) { return parts_of(args).total(); }
 
 void CpuOps::matmul(const MatmulArgs& args, Stream& stream) {
   check_matmul(args);
   detail::with_float(args.a.dtype(), [&](auto zero) {
     using S = decltype(zero);
+    using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    const Space space{scratch_, products_, converted_a_, converted_b_};
+    const int threads = cpu.threads();
+    const Space space(parts_of(args), scratch_, &packing_);
     const MatmulTask<S> t = describe<S>(args);
-    if constexpr (std::is_same_v<S, kernels::Arithmetic<S>>) {
-      cpu.run([threads = cpu.threads(), space, t] { run(t, threads, space); });
+    if constexpr (std::is_same_v<S, T>) {
+      cpu.run([threads, space, t] { run(t, threads, space); });
     } else {
       const bool direct = args.c.dtype() == DType::f32;
-      cpu.run([threads = cpu.threads(), space, t, sums = direct ? args.c.data<float>() : nullptr] {
+      cpu.run([threads, space, t, sums = direct ? args.c.data<float>() : nullptr] {
         run_converted(t, sums, threads, space);
       });
     }
+    if (args.bias_gradient.empty()) return;
+    cpu.run([threads, space, t, to = args.bias_gradient.data<T>()] {
+      detail::add_column_sums(threads, t.k, t.m, t.a, reinterpret_cast<T*>(space.products), to);
+    });
   });
 }
 

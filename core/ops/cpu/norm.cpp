@@ -59,7 +59,8 @@ void CpuOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
         }
       };
       const auto finish = [=](int64_t c, T total) { (c < n ? dweight[c] : dbias[c - n]) += total; };
-      detail::column_sums<T>(threads, rows, width, *scratch, add, finish);
+      T* partials = scratch->get<T>(detail::partial_sums(rows, width));
+      detail::column_sums<T>(threads, rows, width, partials, add, finish);
     });
   });
 }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/ops/working_memory.h"
 
 namespace weft {
 
@@ -16,10 +17,10 @@ class Scratch {
   // At least `count` elements of T, contents undefined.
   template <typename T>
   T* get(int64_t count) {
-    const size_t bytes = (static_cast<size_t>(count) * sizeof(T) + 4095) / 4096 * 4096;
+    const size_t bytes = in_working_memory_units(static_cast<size_t>(count) * sizeof(T));
     if (bytes > bytes_) {
       memory_.reset();
-      memory_.reset(std::aligned_alloc(4096, bytes));
+      memory_.reset(std::aligned_alloc(kWorkingMemoryUnit, bytes));
       bytes_ = memory_ == nullptr ? 0 : bytes;
       if (memory_ == nullptr) {
         fail(ErrorKind::environment, "cannot allocate {} bytes of working memory", bytes);
@@ -27,6 +28,7 @@ class Scratch {
     }
     return static_cast<T*>(memory_.get());
   }
+  size_t bytes() const { return bytes_; }
 
  private:
   struct Free {

@@ -3,36 +3,12 @@
 #include <algorithm>
 
 #include "core/device/cuda/cuda_error.h"
-#include "core/kernels/dropout.h"
 #include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/flash_attention.h"
 #include "core/ops/cuda/simple_attention.h"
 
 namespace weft {
 namespace {
-
-AttentionProblem shape_of(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv) {
-  AttentionProblem s{};
-  s.batch = qkv.shape()[0];
-  s.heads = args.heads;
-  s.kv_heads = args.kv_heads;
-  s.dim = args.head_dim;
-  s.q_width = qkv.shape().back();
-  s.kv_width = kv.shape().back();
-  s.scale = static_cast<float>(args.scale);
-  s.merge = args.merge;
-  s.queries = args.queries;
-  s.keys = args.keys;
-  if (args.dropout > 0) {
-    s.keep_factor = static_cast<float>(1.0 / (1.0 - args.dropout));
-    s.threshold = kernels::dropout_threshold(args.dropout);
-  }
-  s.key = args.dropout_key;
-  s.first_sample = args.first_sample;
-  s.first_head = args.first_head;
-  s.global_heads = args.global_heads > 0 ? args.global_heads : args.heads;
-  return s;
-}
 
 // The row kernels keep all scores of a row in shared memory.
 void check_length(int64_t tokens, int64_t head_dim, DType dtype) {
@@ -45,23 +21,18 @@ void check_length(int64_t tokens, int64_t head_dim, DType dtype) {
       name(dtype), head_dim, limit, tokens);
 }
 
-// More than this, as the deterministic gradient of long sequences wants, and our own kernels, which
-// need none, are the better choice.
-constexpr int64_t kMostWorkspace = int64_t{2} << 30;
-
 }  // namespace
 
 void* CudaOps::cudnn_workspace(const AttentionProblem& problem, DType dtype, bool backward) {
-  if (cudnn_ == nullptr) return nullptr;
-  const int64_t bytes = cudnn_->workspace_bytes(problem, dtype, backward);
-  if (bytes < 0 || bytes > kMostWorkspace) return nullptr;
+  const int64_t bytes = needs_.cudnn_bytes(problem, dtype, backward);
+  if (bytes < 0) return nullptr;
   return scratch_.get<char>(std::max<int64_t>(bytes, 1));
 }
 
 void CudaOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                 const Tensor& out, const Tensor& lse, Stream& stream) {
   check_attention_forward(args, qkv, kv, out, lse);
-  const cuda::FlashForward a{.shape = shape_of(args, qkv, kv),
+  const cuda::FlashForward a{.shape = attention_problem(args, qkv, kv),
                              .dtype = qkv.dtype(),
                              .qkv = qkv.raw(),
                              .kv = kv.raw(),
@@ -86,7 +57,7 @@ void CudaOps::attention_backward(const AttentionArgs& args, const Tensor& dout, 
                                  const Tensor& kv, const Tensor& out, const Tensor& lse,
                                  const Tensor& dqkv, const Tensor& dkv, Stream& stream) {
   check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
-  cuda::FlashBackward a{.shape = shape_of(args, qkv, kv),
+  cuda::FlashBackward a{.shape = attention_problem(args, qkv, kv),
                         .dtype = qkv.dtype(),
                         .dout = dout.raw(),
                         .qkv = qkv.raw(),
@@ -117,7 +88,7 @@ void CudaOps::attention_decode(const AttentionArgs& args, const Tensor& qkv, int
   AttentionArgs packed = args;
   packed.queries = packed.keys = TokenShare::whole(qkv.shape()[1]);
   check_length(past + qkv.shape()[1], args.head_dim, qkv.dtype());
-  const cuda::Decode a{.shape = shape_of(packed, qkv, qkv),
+  const cuda::Decode a{.shape = attention_problem(packed, qkv, qkv),
                        .dtype = qkv.dtype(),
                        .past = past,
                        .capacity = k_cache.shape()[1],

@@ -16,10 +16,6 @@ namespace {
 
 cudaStream_t handle(Stream& stream) { return cuda_stream(stream).handle(); }
 
-int64_t partial_rows(int64_t rows) {
-  return (rows + cuda::kRowsOfPartial - 1) / cuda::kRowsOfPartial;
-}
-
 cuda::Elements elements_of(const ElementMap& map) { return {map.first, map.columns, map.stride}; }
 
 cuda::Embedding embedding_of(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
@@ -60,9 +56,9 @@ uint64_t bits_of(DType dtype, double value) {
 }
 
 // Null on a machine without cuDNN: attention is then computed by our own kernels.
-std::unique_ptr<CudnnAttention> open_cudnn() {
+std::unique_ptr<CudnnAttention> open_cudnn(bool deterministic) {
   try {
-    return std::make_unique<CudnnAttention>();
+    return std::make_unique<CudnnAttention>(deterministic);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::environment) throw;
     return nullptr;
@@ -74,21 +70,21 @@ std::unique_ptr<CudnnAttention> open_cudnn() {
 CudaOps::CudaOps(CudaDevice& device)
     : device_(device),
       gemm_(device, device.options().matmul_cache, device.options().measure_matmuls),
-      cudnn_(open_cudnn()),
+      cudnn_(open_cudnn(device.options().deterministic)),
+      needs_(cudnn_.get(), device.options().deterministic),
       scratch_(device) {}
 
 CudaOps::~CudaOps() = default;
 
-void CudaOps::bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) {
-  check_bias_backward(dy, db);
-  const int64_t rows = dy.shape().rows();
-  const int64_t columns = dy.shape().back();
-  const cuda::BiasBackward args{.rows = rows,
-                                .columns = columns,
-                                .dy = dy.raw(),
-                                .db = db.data<float>(),
-                                .partials = scratch_.get<float>(partial_rows(rows) * columns)};
-  check_cuda(cuda::bias_backward(dy.dtype(), args, handle(stream)), "start bias_backward");
+void CudaOps::reserve(size_t bytes) {
+  if (bytes > kGemmWorkspace) scratch_.get<char>(static_cast<int64_t>(bytes - kGemmWorkspace));
+}
+
+int64_t MeasuredWorkingMemory::cudnn_bytes(const AttentionProblem& problem, DType dtype,
+                                           bool backward) {
+  if (cudnn_ == nullptr) return -1;
+  const int64_t bytes = cudnn_->workspace_bytes(problem, dtype, backward);
+  return bytes > kMostAttentionWorkspace ? -1 : bytes;
 }
 
 void CudaOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
@@ -111,17 +107,18 @@ void CudaOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
   check_norm_backward(args);
   const int64_t rows = args.x.shape().rows();
   const int64_t columns = args.x.shape().back();
-  const cuda::NormBackward a{.rows = rows,
-                             .columns = columns,
-                             .dy = args.dy.raw(),
-                             .x = args.x.raw(),
-                             .weight = args.weight.raw(),
-                             .mean = args.mean.data<float>(),
-                             .rstd = args.rstd.data<float>(),
-                             .dx = args.dx.raw(),
-                             .dweight = args.dweight.data<float>(),
-                             .dbias = data_or_null<float>(args.dbias),
-                             .partials = scratch_.get<float>(partial_rows(rows) * 2 * columns)};
+  const cuda::NormBackward a{
+      .rows = rows,
+      .columns = columns,
+      .dy = args.dy.raw(),
+      .x = args.x.raw(),
+      .weight = args.weight.raw(),
+      .mean = args.mean.data<float>(),
+      .rstd = args.rstd.data<float>(),
+      .dx = args.dx.raw(),
+      .dweight = args.dweight.data<float>(),
+      .dbias = data_or_null<float>(args.dbias),
+      .partials = scratch_.get<float>(cuda::blocks_of_rows(rows) * 2 * columns)};
   check_cuda(cuda::norm_backward(args.x.dtype(), a, handle(stream)), "start norm_backward");
 }
 
@@ -254,29 +251,39 @@ void CudaOps::copy_stochastic(const Tensor& from, const Tensor& to, const Random
              "start copy_stochastic");
 }
 
-void CudaOps::adamw(const AdamWArgs& args, Stream& stream) {
-  check_adamw(args);
-  const StochasticRounding& rounding = args.rounding;
-  const cuda::AdamW a{.n = args.weight.elements(),
-                      .weight = args.weight.data<float>(),
-                      .grad = args.grad.data<float>(),
-                      .exp_avg = args.exp_avg.raw(),
-                      .exp_avg_sq = args.exp_avg_sq.raw(),
-                      .rounded = raw_or_null(args.rounded),
-                      .moment = args.exp_avg.dtype(),
-                      .copy = args.rounded.empty() ? DType::bf16 : args.rounded.dtype(),
-                      .grad_scale = args.grad_scale.data<float>(),
-                      .update = args.update.data<int64_t>(),
-                      .lr = args.lr,
-                      .beta1 = args.beta1,
-                      .beta2 = args.beta2,
-                      .eps = args.eps,
-                      .weight_decay = args.weight_decay,
-                      .stochastic = args.stochastic,
-                      .seed = rounding.seed,
-                      .streams = {rounding.weight, rounding.exp_avg, rounding.exp_avg_sq},
-                      .elements = elements_of(rounding.elements)};
-  check_cuda(cuda::adamw(a, handle(stream)), "start adamw");
+void CudaOps::adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) {
+  check_adamw(args, tensors);
+  const Tensor& copy = tensors.front().rounded;
+  cuda::AdamW a{.count = 0,
+                .tensors = {},
+                .moment = tensors.front().exp_avg.dtype(),
+                .copy = copy.empty() ? DType::bf16 : copy.dtype(),
+                .grad_scale = args.grad_scale.data<float>(),
+                .update = args.update.data<int64_t>(),
+                .lr = args.lr,
+                .beta1 = args.beta1,
+                .beta2 = args.beta2,
+                .eps = args.eps,
+                .stochastic = args.stochastic,
+                .seed = tensors.front().rounding.seed};
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const AdamWTensor& t = tensors[i];
+    const StochasticRounding& r = t.rounding;
+    WEFT_CHECK(!args.stochastic || r.seed == a.seed, "adamw: two seeds, {} and {}", r.seed, a.seed);
+    a.tensors[a.count++] = {.n = t.weight.elements(),
+                            .weight = t.weight.data<float>(),
+                            .grad = t.grad.data<float>(),
+                            .exp_avg = t.exp_avg.raw(),
+                            .exp_avg_sq = t.exp_avg_sq.raw(),
+                            .rounded = raw_or_null(t.rounded),
+                            .weight_decay = t.weight_decay,
+                            .streams = {r.weight, r.exp_avg, r.exp_avg_sq},
+                            .elements = elements_of(r.elements),
+                            .first_block = 0};
+    if (a.count < cuda::AdamW::kMostTensors && i + 1 < tensors.size()) continue;
+    check_cuda(cuda::adamw(a, handle(stream)), "start adamw");
+    a.count = 0;
+  }
 }
 
 void CudaOps::decide_update(const UpdateArgs& args, Stream& stream) {
@@ -292,11 +299,19 @@ void CudaOps::decide_update(const UpdateArgs& args, Stream& stream) {
   check_cuda(cuda::decide_update(a, handle(stream)), "start decide_update");
 }
 
-void CudaOps::sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) {
-  check_sum_squares(x, partials);
-  check_cuda(
-      cuda::sum_squares(x.dtype(), x.elements(), x.raw(), partials.data<double>(), handle(stream)),
-      "start sum_squares");
+void CudaOps::sum_squares(std::span<const SquareSums> tensors, Stream& stream) {
+  check_sum_squares(tensors);
+  cuda::Squares a{};
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const SquareSums& t = tensors[i];
+    a.tensors[a.count++] = {.n = t.x.elements(),
+                            .x = t.x.raw(),
+                            .partials = t.partials.data<double>(),
+                            .first_block = 0};
+    if (a.count < cuda::Squares::kMostTensors && i + 1 < tensors.size()) continue;
+    check_cuda(cuda::sum_squares(t.x.dtype(), a, handle(stream)), "start sum_squares");
+    a.count = 0;
+  }
 }
 
 void CudaOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,

@@ -15,6 +15,7 @@
 #include "core/ops/cuda/cudnn_attention.h"
 #include "core/ops/cuda/gemm.h"
 #include "core/ops/cuda_libraries.h"
+#include "core/ops/cuda_working_memory.h"
 
 namespace weft {
 
@@ -24,17 +25,30 @@ class CudaScratch {
   explicit CudaScratch(CudaDevice& device) : device_(device) {}
   template <typename T>
   T* get(int64_t count) {
-    const size_t bytes = static_cast<size_t>(count) * sizeof(T);
+    const size_t bytes = in_working_memory_units(static_cast<size_t>(count) * sizeof(T));
     if (buffer_ == nullptr || bytes > buffer_->bytes()) {
       buffer_.reset();
       buffer_ = device_.allocate(bytes);
     }
     return static_cast<T*>(buffer_->data());
   }
+  size_t bytes() const { return buffer_ == nullptr ? 0 : buffer_->bytes(); }
 
  private:
   CudaDevice& device_;
   std::unique_ptr<Buffer> buffer_;
+};
+
+// What the rule says, but for cuDNN, which is asked where it can be.
+class MeasuredWorkingMemory final : public CudaWorkingMemory {
+ public:
+  // `cudnn` may be null: there is none.
+  MeasuredWorkingMemory(CudnnAttention* cudnn, bool deterministic)
+      : CudaWorkingMemory(deterministic), cudnn_(cudnn) {}
+  int64_t cudnn_bytes(const AttentionProblem& problem, DType dtype, bool backward) override;
+
+ private:
+  CudnnAttention* cudnn_;
 };
 
 class CudaOps final : public Ops {
@@ -42,8 +56,11 @@ class CudaOps final : public Ops {
   explicit CudaOps(CudaDevice& device);
   ~CudaOps() override;
 
+  WorkingMemory& working_memory() override { return needs_; }
+  void reserve(size_t bytes) override;
+  size_t reserved() const override { return kGemmWorkspace + scratch_.bytes(); }
+
   void matmul(const MatmulArgs& args, Stream& stream) override;
-  void bias_backward(const Tensor& dy, const Tensor& db, Stream& stream) override;
   void norm_forward(const NormForwardArgs& args, Stream& stream) override;
   void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
   void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
@@ -79,14 +96,15 @@ class CudaOps final : public Ops {
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
   void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                        const ElementMap& elements, Stream& stream) override;
-  void adamw(const AdamWArgs& args, Stream& stream) override;
+  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) override;
   void decide_update(const UpdateArgs& args, Stream& stream) override;
-  void sum_squares(const Tensor& x, const Tensor& partials, Stream& stream) override;
+  void sum_squares(std::span<const SquareSums> tensors, Stream& stream) override;
   void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
                    const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
   void finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream);
+  void with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& stream);
 
   // cuDNN's working memory for this call, or null where our own kernels compute it.
   void* cudnn_workspace(const AttentionProblem& problem, DType dtype, bool backward);
@@ -94,6 +112,7 @@ class CudaOps final : public Ops {
   CudaDevice& device_;
   Gemm gemm_;
   std::unique_ptr<CudnnAttention> cudnn_;  // null where it cannot be had
+  MeasuredWorkingMemory needs_;
   CudaScratch scratch_;
 };
 

@@ -1,9 +1,8 @@
 // CudnnAttention: causal attention over whole sequences by cuDNN's fused graphs, in 16-bit types.
 //
 // cuDNN is opened at run time; while one of these lives there can be no second. A build without the
-// frontend's headers has one that serves nothing. Plans are made once per shape. The gradient uses
-// cuDNN's deterministic algorithm, which wants a matrix of queries by keys per head as working
-// memory; a shape for which that is too much is not served.
+// frontend's headers has one that serves nothing. Plans are made once per shape. cuDNN's
+// deterministic gradient wants a matrix of queries by keys per head as working memory.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +18,9 @@ namespace weft {
 class CudnnAttention {
  public:
   // For the calling thread's GPU. Throws Error{environment} without cuDNN.
-  CudnnAttention();
+  explicit CudnnAttention(bool deterministic);
   // Without a GPU, for one that cuDNN has described in JSON: answers what cuDNN would do there.
-  CudnnAttention(const std::string& device_properties, int compute_capability);
+  CudnnAttention(const std::string& device_properties, int compute_capability, bool deterministic);
   ~CudnnAttention();
   CudnnAttention(const CudnnAttention&) = delete;
   CudnnAttention& operator=(const CudnnAttention&) = delete;
@@ -43,6 +42,7 @@ class CudnnAttention {
 
   Plan& plan(const AttentionProblem& problem, DType dtype, bool backward);
 
+  bool deterministic_;
   std::unique_ptr<Context> context_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
   std::string why_not_;

@@ -7,11 +7,11 @@
 
 #include "core/base/error.h"
 #include "core/device/cuda/cuda_error.h"
+#include "core/ops/cuda_working_memory.h"
 
 namespace weft {
 namespace {
 
-constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA recommends for Hopper
 constexpr int kCandidates = 16;
 constexpr int kTimings = 5;  // of each candidate; the median counts
 
@@ -28,7 +28,9 @@ cudaDataType_t cuda_type(DType dtype) {
   }
 }
 
-bool has_bias(int epilogue) { return (epilogue & CUBLASLT_EPILOGUE_BIAS) != 0; }
+bool has_bias(int epilogue) {
+  return (epilogue & CUBLASLT_EPILOGUE_BIAS) != 0 || epilogue == CUBLASLT_EPILOGUE_BGRADB;
+}
 bool has_aux(int epilogue) {
   return epilogue == CUBLASLT_EPILOGUE_GELU_AUX || epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS ||
          epilogue == CUBLASLT_EPILOGUE_DGELU;
@@ -81,7 +83,7 @@ struct Gemm::Plan {
 };
 
 Gemm::Gemm(CudaDevice& device, const std::string& cache_folder, bool measure)
-    : device_(device), workspace_(device.allocate(kWorkspace)), measure_(measure) {
+    : device_(device), workspace_(device.allocate(kGemmWorkspace)), measure_(measure) {
   check_cublas(lt_.create(&handle_), "start");
   cache_ =
       std::make_unique<GemmCache>(cache_folder, machine_of(device.properties(), lt_.get_version()));
@@ -125,7 +127,7 @@ void Gemm::set_pointers(const GemmTask& task, const Plan& plan) {
 
 bool Gemm::take_from_cache(const GemmKey& key, Plan& plan) {
   const GemmChoice* choice = cache_->find(key);
-  if (choice == nullptr || choice->workspace_bytes > kWorkspace) return false;
+  if (choice == nullptr || choice->workspace_bytes > kGemmWorkspace) return false;
   static_assert(sizeof(Algorithm) == sizeof(choice->algorithm));
   std::memcpy(&plan.algorithm, choice->algorithm.data(), sizeof(Algorithm));
   cublasLtMatmulHeuristicResult_t result{};
@@ -140,7 +142,7 @@ void Gemm::choose(const GemmKey& key, const GemmTask& task, CudaStream& stream, 
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
     check_cublas(lt_.preference_set(preference, attribute, &value, sizeof(value)), "prefer");
   };
-  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kGemmWorkspace);
   const auto alignment = static_cast<uint32_t>(key.alignment);
   for (const auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -213,7 +215,7 @@ void Gemm::enqueue(const GemmTask& task, const Plan& plan, const Algorithm& algo
   const float beta = task.accumulate ? 1.0f : 0.0f;
   check_cublas(
       lt_.matmul(handle_, plan.desc, &alpha, task.b, plan.a, task.a, plan.b, &beta, c, plan.c, c,
-                 plan.c, &algorithm, workspace_->data(), kWorkspace, stream.handle()),
+                 plan.c, &algorithm, workspace_->data(), kGemmWorkspace, stream.handle()),
       fmt::format("multiply [{},{}] by [{},{}] in {}", task.m, task.k, task.k, task.n,
                   name(task.type)));
 }

@@ -21,8 +21,10 @@ struct GemmTask {
   DType type = DType::bf16, c_type = DType::bf16;
   bool transpose_a = false, transpose_b = false, accumulate = false;
   cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
-  const void* bias = nullptr;  // [n] of c_type, with an epilogue that adds one
-  void* aux = nullptr;         // [m,n] of c_type, with an epilogue that reads or writes one
+  // [n] of c_type, with an epilogue that adds one; [m] of c_type, written, with BGRADB, which sums
+  // op(a) over k.
+  void* bias = nullptr;
+  void* aux = nullptr;  // [m,n] of c_type, with an epilogue that reads or writes one
 };
 
 // The kind of product that cuBLASLt sees: it counts columns first, so that our c is its transpose,

@@ -7,6 +7,7 @@
 
 #include "core/base/dtype.h"
 #include "core/base/philox.h"
+#include "core/ops/cuda/partials.h"
 #include "core/ops/token_share.h"
 
 namespace weft::cuda {
@@ -22,8 +23,6 @@ struct NormForward {
 };
 cudaError_t norm_forward(DType dtype, const NormForward& args, cudaStream_t stream);
 
-// Rows are summed in blocks of kRowsOfPartial, and the blocks in order.
-constexpr int64_t kRowsOfPartial = 64;
 struct NormBackward {
   int64_t rows, columns;
   const void *dy, *x, *weight;
@@ -34,13 +33,14 @@ struct NormBackward {
 };
 cudaError_t norm_backward(DType dtype, const NormBackward& args, cudaStream_t stream);
 
-struct BiasBackward {
+// sums[c] += the sum of column c of x.
+struct ColumnSums {
   int64_t rows, columns;
-  const void* dy;
-  float* db;
+  const void* x;
+  float* sums;
   float* partials;  // [blocks, columns]
 };
-cudaError_t bias_backward(DType dtype, const BiasBackward& args, cudaStream_t stream);
+cudaError_t add_column_sums(DType dtype, const ColumnSums& args, cudaStream_t stream);
 
 struct Embedding {
   int64_t tokens, length, columns, rows, first;  // `rows` of the table, which begins at id `first`
@@ -98,23 +98,44 @@ struct Elements {
 cudaError_t copy_stochastic(int64_t n, const float* from, void* to, const RandomKey& key,
                             const Elements& elements, cudaStream_t stream);
 
-struct AdamW {
+// Tensors of one launch, which are kernel arguments and hence few. Blocks of threads are shared out
+// in order: tensor i has those from its `first_block` on.
+struct AdamWTensor {
   int64_t n;
   float *weight, *grad;
   void *exp_avg, *exp_avg_sq, *rounded;  // rounded may be null
+  double weight_decay;
+  uint32_t streams[3];  // of weight, exp_avg, exp_avg_sq
+  Elements elements;
+  unsigned first_block;
+};
+struct AdamW {
+  static constexpr int kMostTensors = 32;
+  int count;
+  AdamWTensor tensors[kMostTensors];
   DType moment, copy;
   const float* grad_scale;
   const int64_t* update;
-  double lr, beta1, beta2, eps, weight_decay;
+  double lr, beta1, beta2, eps;
   bool stochastic;
   uint64_t seed;
-  uint32_t streams[3];  // of weight, exp_avg, exp_avg_sq
-  Elements elements;
 };
-cudaError_t adamw(const AdamW& args, cudaStream_t stream);
+// Sets the first_block of every tensor.
+cudaError_t adamw(AdamW& args, cudaStream_t stream);
 
-cudaError_t sum_squares(DType dtype, int64_t n, const void* x, double* partials,
-                        cudaStream_t stream);
+struct SquaresTensor {
+  int64_t n;
+  const void* x;
+  double* partials;
+  unsigned first_block;
+};
+struct Squares {
+  static constexpr int kMostTensors = 96;
+  int count;
+  SquaresTensor tensors[kMostTensors];
+};
+// `dtype` may be f64 too. Sets the first_block of every tensor.
+cudaError_t sum_squares(DType dtype, Squares& args, cudaStream_t stream);
 cudaError_t clip_factor(int64_t n, const double* partials, double max_norm, const float* loss_scale,
                         double* norm, float* clip, cudaStream_t stream);
 

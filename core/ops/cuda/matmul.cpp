@@ -11,13 +11,6 @@ namespace {
 
 using detail::raw_or_null;
 
-bool half(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16; }
-
-bool plain(const MatmulArgs& args) {
-  return args.bias.empty() && args.pre_activation.empty() && args.activation == Activation::none &&
-         args.activation_gradient == Activation::none;
-}
-
 GemmTask describe(const MatmulArgs& args) {
   GemmTask task;
   task.m = args.c.shape().rows();
@@ -34,35 +27,22 @@ GemmTask describe(const MatmulArgs& args) {
   return task;
 }
 
-// Sets the epilogue that does all that args ask for beyond the product; false if there is none.
-// GELU's of cuBLASLt is the tanh form, of the accuracy of 16-bit results.
-bool set_epilogue(const MatmulArgs& args, GemmTask& task) {
+// Sets the epilogue that does all that args ask for beyond the product; there is one.
+void set_epilogue(const MatmulArgs& args, GemmTask& task) {
   const bool bias = !args.bias.empty();
   const bool keeps = !args.pre_activation.empty();
-  if (args.activation == Activation::none && args.activation_gradient == Activation::none) {
-    if (keeps) return false;
-    task.epilogue = CUBLASLT_EPILOGUE_BIAS;
-    task.bias = args.bias.raw();
-    return true;
-  }
-  if (!half(task.c_type) || task.n % 8 != 0) return false;
-  if (args.activation_gradient == Activation::gelu_tanh && args.activation == Activation::none &&
-      !bias && !keeps && args.activation_input.raw() != args.c.raw()) {
+  task.bias = raw_or_null(args.bias);
+  if (args.activation_gradient != Activation::none) {
     task.epilogue = CUBLASLT_EPILOGUE_DGELU;
     task.aux = args.activation_input.raw();
-    return true;
-  }
-  if (args.activation != Activation::gelu_tanh || args.activation_gradient != Activation::none) {
-    return false;
-  }
-  if (keeps) {
+  } else if (args.activation == Activation::none) {
+    task.epilogue = bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  } else if (keeps) {
     task.epilogue = bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
     task.aux = args.pre_activation.raw();
   } else {
     task.epilogue = bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
   }
-  task.bias = raw_or_null(args.bias);
-  return true;
 }
 
 char* rows_from(void* p, int64_t row, int64_t columns, DType dtype) {
@@ -74,12 +54,9 @@ char* rows_from(void* p, int64_t row, int64_t columns, DType dtype) {
 
 // Blocks of rows go through working memory in f32, each finished before the next.
 void CudaOps::finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream) {
-  constexpr int64_t kMostElements = int64_t{64} << 20;
   CudaStream& cuda = cuda_stream(stream);
   const DType dtype = args.c.dtype();
-  // Rows of c are rows of a; of a transposed one they are columns, of which no block can be taken.
-  const int64_t block =
-      args.transpose_a ? task.m : std::clamp<int64_t>(kMostElements / task.n, 1, task.m);
+  const int64_t block = unfinished_rows(args);
   float* v = scratch_.get<float>(block * task.n);
   const int64_t rows = task.m;
   void* a = args.a.raw();
@@ -109,15 +86,45 @@ void CudaOps::finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream
   }
 }
 
+// The sums over rows come with the product where cuBLASLt has an algorithm for both; they are set,
+// not added to.
+void CudaOps::with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& stream) {
+  CudaStream& cuda = cuda_stream(stream);
+  float* sums = args.bias_gradient.data<float>();
+  float* partials = scratch_.get<float>(cuda::blocks_of_rows(task.k) * task.m);
+  GemmTask fused = task;
+  fused.epilogue = CUBLASLT_EPILOGUE_BGRADB;
+  fused.bias = partials;
+  if (gemm_.serves(fused, cuda)) {
+    gemm_.run(fused, cuda);
+    check_cuda(cuda::add(DType::f32, task.m, sums, partials, sums, cuda.handle()),
+               "start the end of a product");
+    return;
+  }
+  gemm_.run(task, cuda);
+  const cuda::ColumnSums columns{
+      .rows = task.k, .columns = task.m, .x = args.a.raw(), .sums = sums, .partials = partials};
+  check_cuda(cuda::add_column_sums(args.a.dtype(), columns, cuda.handle()),
+             "start the gradient of a bias");
+}
+
 void CudaOps::matmul(const MatmulArgs& args, Stream& stream) {
   check_matmul(args);
   CudaStream& cuda = cuda_stream(stream);
   GemmTask task = describe(args);
-  if (plain(args) || (set_epilogue(args, task) && gemm_.serves(task, cuda))) {
-    gemm_.run(task, cuda);
-  } else {
-    finish_apart(args, task, stream);
+  if (!args.bias_gradient.empty()) {
+    with_bias_gradient(args, task, stream);
+    return;
   }
+  const GemmTask plain = task;
+  if (has_cublas_epilogue(args)) {
+    set_epilogue(args, task);
+    if (task.epilogue == plain.epilogue || gemm_.serves(task, cuda)) {
+      gemm_.run(task, cuda);
+      return;
+    }
+  }
+  finish_apart(args, plain, stream);
 }
 
 }  // namespace weft

@@ -104,22 +104,20 @@ cudaError_t finish(int64_t blocks, int64_t width, int64_t columns, const float* 
 
 // A thread sums N columns of a block of rows.
 template <typename S, int N>
-__global__ __launch_bounds__(128) void bias_kernel(BiasBackward a) {
+__global__ __launch_bounds__(128) void column_sums_kernel(ColumnSums a) {
   const int64_t c = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * N;
   if (c >= a.columns) return;
   const int64_t begin = int64_t{blockIdx.x} * kRowsOfPartial;
   const int64_t end = begin + kRowsOfPartial < a.rows ? begin + kRowsOfPartial : a.rows;
   float total[N] = {};
   for (int64_t r = begin; r < end; ++r) {
-    const Pack<S, N> row = load_pack<N>(static_cast<const S*>(a.dy) + r * a.columns + c);
+    const Pack<S, N> row = load_pack<N>(static_cast<const S*>(a.x) + r * a.columns + c);
 #pragma unroll
     for (int i = 0; i < N; ++i) total[i] += kernels::load(row.v[i]);
   }
 #pragma unroll
   for (int i = 0; i < N; ++i) a.partials[int64_t{blockIdx.x} * a.columns + c + i] = total[i];
 }
-
-int64_t blocks_of_rows(int64_t rows) { return (rows + kRowsOfPartial - 1) / kRowsOfPartial; }
 
 }  // namespace
 
@@ -148,18 +146,19 @@ cudaError_t norm_backward(DType dtype, const NormBackward& a, cudaStream_t strea
   });
 }
 
-cudaError_t bias_backward(DType dtype, const BiasBackward& a, cudaStream_t stream) {
+cudaError_t add_column_sums(DType dtype, const ColumnSums& a, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     constexpr int kWide = 16 / static_cast<int>(sizeof(S));
     const int64_t blocks = blocks_of_rows(a.rows);
-    const bool wide = a.columns % kWide == 0 && aligned16(a.dy);
+    const bool wide = a.columns % kWide == 0 && aligned16(a.x);
     const int64_t threads = wide ? a.columns / kWide : a.columns;
     const dim3 grid(blocks_for(blocks), static_cast<unsigned>((threads + 127) / 128));
-    const cudaError_t status = wide ? launch_rows(bias_kernel<S, kWide>, grid, 128, 0, stream, a)
-                                    : launch_rows(bias_kernel<S, 1>, grid, 128, 0, stream, a);
+    const cudaError_t status =
+        wide ? launch_rows(column_sums_kernel<S, kWide>, grid, 128, 0, stream, a)
+             : launch_rows(column_sums_kernel<S, 1>, grid, 128, 0, stream, a);
     if (status != cudaSuccess) return status;
-    return finish(blocks, a.columns, a.columns, a.partials, a.db, nullptr, stream);
+    return finish(blocks, a.columns, a.columns, a.partials, a.sums, nullptr, stream);
   });
 }
 

@@ -56,7 +56,8 @@ struct Fixture {
   ListedOps list{calls};
   std::unique_ptr<Device> device = make_device({.threads = 1});
   std::unique_ptr<Stream> stream = device->make_stream(StreamKind::compute);
-  std::unique_ptr<Ops> counting = make_counting_ops();
+  std::unique_ptr<WorkingMemory> needs = make_working_memory({.threads = 1});
+  std::unique_ptr<Ops> counting = make_counting_ops(*needs);
   std::unique_ptr<Ops> ops = make_observed(*counting, list);
   Arena work{"work"};
   Context ctx{.ops = *ops,

@@ -94,15 +94,13 @@ TEST_F(UpdateTest, ASkippedUpdateLeavesAllButTheGradient) {
   std::vector<float> grad{std::nanf(""), std::numeric_limits<float>::infinity()};
   std::vector<Bf16> copy{{7}, {8}};
   std::vector<int64_t> update{0};
-  ops_->adamw({.weight = over(weight),
-               .grad = over(grad),
-               .exp_avg = over(m),
-               .exp_avg_sq = over(v),
-               .rounded = over(copy),
-               .grad_scale = over(clip),
-               .update = over(update),
-               .lr = 1},
-              *stream_);
+  const AdamWTensor tensor{.weight = over(weight),
+                           .grad = over(grad),
+                           .exp_avg = over(m),
+                           .exp_avg_sq = over(v),
+                           .rounded = over(copy),
+                           .rounding = {}};
+  ops_->adamw({.grad_scale = over(clip), .update = over(update), .lr = 1}, {&tensor, 1}, *stream_);
   stream_->synchronize();
   EXPECT_EQ(weight, (std::vector<float>{1, 2}));
   EXPECT_EQ(grad, (std::vector<float>{0, 0}));
@@ -140,21 +138,19 @@ TEST_F(UpdateTest, StochasticUpdatesDoNotDependOnTheCut) {
         }
       }
       std::vector<Bf16> copy(weight.size()), m(weight.size()), v(weight.size());
-      ops_->adamw({.weight = over(weight),
-                   .grad = over(grad),
-                   .exp_avg = over(m),
-                   .exp_avg_sq = over(v),
-                   .rounded = over(copy),
-                   .grad_scale = over(clip),
-                   .update = over(update),
-                   .lr = 1e-3,
-                   .stochastic = true,
-                   .rounding = {.seed = 3,
-                                .weight = 10,
-                                .exp_avg = 11,
-                                .exp_avg_sq = 12,
-                                .elements = cut.elements()}},
-                  *stream_);
+      const AdamWTensor tensor{.weight = over(weight),
+                               .grad = over(grad),
+                               .exp_avg = over(m),
+                               .exp_avg_sq = over(v),
+                               .rounded = over(copy),
+                               .rounding = {.seed = 3,
+                                            .weight = 10,
+                                            .exp_avg = 11,
+                                            .exp_avg_sq = 12,
+                                            .elements = cut.elements()}};
+      ops_->adamw(
+          {.grad_scale = over(clip), .update = over(update), .lr = 1e-3, .stochastic = true},
+          {&tensor, 1}, *stream_);
       // The copy made anew from the updated weights.
       std::vector<Bf16> again(weight.size());
       ops_->copy_stochastic(over(weight), over(again), {.seed = 3, .stream = 10, .step = 5},

@@ -130,7 +130,8 @@ TEST_P(SavedBytes, IsWhatForwardLeavesInSaved) {
   model.bias = s.bias;
   const auto device = make_device({.threads = 1});
   const auto stream = device->make_stream(StreamKind::compute);
-  const auto ops = make_counting_ops();
+  const auto needs = make_working_memory({.threads = 1});
+  const auto ops = make_counting_ops(*needs);
   const auto parts = static_cast<size_t>(s.pp * s.chunks);
   const GptPartition partition(std::vector<int64_t>(parts, s.layers / s.pp / s.chunks), s.pp);
   for (int rank = 0; rank < s.tp * s.pp; ++rank) {

@@ -69,7 +69,7 @@ void add_forward(fe::graph::Graph& graph, const AttentionProblem& p) {
   set_stats(stats->set_output(true), p);
 }
 
-void add_backward(fe::graph::Graph& graph, const AttentionProblem& p) {
+void add_backward(fe::graph::Graph& graph, const AttentionProblem& p, bool deterministic) {
   const int64_t tokens = p.queries.count;
   const auto q = tensor(graph, kQ, p, p.heads, tokens, p.q_width);
   const auto k = tensor(graph, kK, p, p.kv_heads, p.keys.count, p.kv_width);
@@ -83,7 +83,7 @@ void add_backward(fe::graph::Graph& graph, const AttentionProblem& p) {
                            .set_name("attention_backward")
                            .set_causal_mask(true)
                            .set_attn_scale(p.scale)
-                           .set_deterministic_algorithm(true);
+                           .set_deterministic_algorithm(deterministic);
   const auto [dq, dk, dv] = graph.sdpa_backward(q, k, v, out, dout, stats, options);
   set_output(dq, kDq, p, p.heads, tokens, p.q_width);
   set_output(dk, kDk, p, p.kv_heads, p.keys.count, p.kv_width);
@@ -134,7 +134,8 @@ struct CudnnAttention::Plan {
   std::string why_not;
 
   // Sets the workspace, or returns what is in the way.
-  fe::error_t build(const Context& context, const AttentionProblem& p, DType dtype, bool backward) {
+  fe::error_t build(const Context& context, const AttentionProblem& p, DType dtype, bool backward,
+                    bool deterministic) {
     graph.set_io_data_type(dtype == DType::bf16 ? fe::DataType_t::BFLOAT16 : fe::DataType_t::HALF)
         .set_intermediate_data_type(fe::DataType_t::FLOAT)
         .set_compute_data_type(fe::DataType_t::FLOAT);
@@ -142,7 +143,7 @@ struct CudnnAttention::Plan {
       graph.set_device_properties(context.device);
       graph.set_sm_version(context.compute_capability);
     }
-    backward ? add_backward(graph, p) : add_forward(graph, p);
+    backward ? add_backward(graph, p, deterministic) : add_forward(graph, p);
     const bool here = context.device == nullptr;
     fe::error_t status = graph.validate();
     if (status.is_good()) {
@@ -159,14 +160,16 @@ struct CudnnAttention::Plan {
   }
 };
 
-CudnnAttention::CudnnAttention() : context_(std::make_unique<Context>()) {
+CudnnAttention::CudnnAttention(bool deterministic)
+    : deterministic_(deterministic), context_(std::make_unique<Context>()) {
   if (fe::detail::create_handle(&context_->handle) != CUDNN_STATUS_SUCCESS) {
     fail(ErrorKind::environment, "cuDNN cannot start on this GPU");
   }
 }
 
-CudnnAttention::CudnnAttention(const std::string& device_properties, int compute_capability)
-    : context_(std::make_unique<Context>()) {
+CudnnAttention::CudnnAttention(const std::string& device_properties, int compute_capability,
+                               bool deterministic)
+    : deterministic_(deterministic), context_(std::make_unique<Context>()) {
   // cuDNN's own form of a serialized device: the text with its final zero.
   std::vector<uint8_t> bytes(device_properties.begin(), device_properties.end());
   bytes.push_back(0);
@@ -185,7 +188,7 @@ CudnnAttention::Plan& CudnnAttention::plan(const AttentionProblem& p, DType dtyp
   if (known != nullptr) return *known;
   known = std::make_unique<Plan>();
   try {
-    fe::error_t status = known->build(*context_, p, dtype, backward);
+    fe::error_t status = known->build(*context_, p, dtype, backward, deterministic_);
     if (status.is_bad()) known->why_not = status.get_message();
   } catch (const std::exception& error) {  // where the frontend finds no libcudart
     known->why_not = error.what();

@@ -8,8 +8,9 @@ namespace weft {
 struct CudnnAttention::Plan {};
 struct CudnnAttention::Context {};
 
-CudnnAttention::CudnnAttention() = default;
-CudnnAttention::CudnnAttention(const std::string&, int) {
+CudnnAttention::CudnnAttention(bool deterministic) : deterministic_(deterministic) {}
+CudnnAttention::CudnnAttention(const std::string&, int, bool deterministic)
+    : deterministic_(deterministic) {
   fail(ErrorKind::environment, "this build has no cuDNN");
 }
 CudnnAttention::~CudnnAttention() = default;

@@ -132,11 +132,26 @@ OpCase last_columns_case(int64_t rows, int64_t wide, int64_t narrow, bool perf =
 
 // Summed in f64 whatever the type, and the terms are squares of f32 values, hence exact: only the
 // additions round. The tolerance is in units of f64.
-OpCase sum_squares_case(int64_t n, bool perf = false) {
+// x is shared out over `tensors`, a multiple of a block each but the last; the first `skipped`
+// elements take no part, so that nothing is aligned.
+struct Squares {
+  int64_t elements;
+  int64_t tensors = 1, skipped = 0;
+  bool in_f64 = false;
+};
+
+OpCase sum_squares_case(const Squares& q, bool perf = false) {
   OpCase c;
-  c.name = fmt::format("sum_squares/{}", n);
+  c.name =
+      fmt::format("sum_squares/{}{}{}{}", q.elements,
+                  q.tensors == 1 ? "" : fmt::format("/{}_tensors", q.tensors),
+                  q.skipped == 0 ? "" : fmt::format("/from_{}", q.skipped), q.in_f64 ? "/f64" : "");
+  const int64_t n = q.elements;
   const int64_t blocks = (n + Ops::kNormBlock - 1) / Ops::kNormBlock;
-  c.slots = {{.name = "x", .shape = {n}},
+  c.slots = {{.name = "x",
+              .shape = {q.skipped + n},
+              .fixed_type = q.in_f64,
+              .dtype = q.in_f64 ? DType::f64 : DType::f32},
              {.name = "partials",
               .shape = {blocks},
               .role = Role::output,
@@ -144,13 +159,23 @@ OpCase sum_squares_case(int64_t n, bool perf = false) {
               .fixed_type = true,
               .dtype = DType::f64,
               .roundings = 0}};
-  c.forward = [](Run& r) { r.ops.sum_squares(r("x"), r("partials"), r.stream); };
-  c.reference = [](Values& v) {
-    for (size_t i = 0; i < v["x"].size(); ++i) {
-      v["partials"][i / static_cast<size_t>(Ops::kNormBlock)] += v["x"][i] * v["x"][i];
+  c.forward = [q, n, blocks](Run& r) {
+    std::vector<SquareSums> tensors;
+    for (int64_t i = 0; i < q.tensors; ++i) {
+      const int64_t begin = i * blocks / q.tensors, end = (i + 1) * blocks / q.tensors;
+      const auto element = [&](int64_t b) { return q.skipped + std::min(b * Ops::kNormBlock, n); };
+      tensors.push_back(
+          {r("x").slice(element(begin), element(end)), r("partials").slice(begin, end)});
+    }
+    r.ops.sum_squares(tensors, r.stream);
+  };
+  c.reference = [skipped = static_cast<size_t>(q.skipped)](Values& v) {
+    for (size_t i = skipped; i < v["x"].size(); ++i) {
+      v["partials"][(i - skipped) / static_cast<size_t>(Ops::kNormBlock)] += v["x"][i] * v["x"][i];
     }
   };
   c.cost.bytes = 4.0 * static_cast<double>(n);
+  c.f32_only = q.in_f64;
   c.perf = perf;
   return c;
 }
@@ -170,8 +195,11 @@ std::vector<OpCase> elementwise_cases() {
           copy_case(100003),
           last_columns_case(7, 5, 3),
           last_columns_case(1000, 96, 64),
-          sum_squares_case(5),
-          sum_squares_case(3 * 4096 + 17),
+          sum_squares_case({5}),
+          sum_squares_case({3 * 4096 + 17}),
+          sum_squares_case({101 * 1024 - 700, 100}),
+          sum_squares_case({7000, 2, 3}),
+          sum_squares_case({.elements = 1300, .in_f64 = true}),
           dropout_case(3072, 384, 0.1, true),
           add_case(kLarge, true),
           add_case(kHuge, true),
@@ -179,7 +207,7 @@ std::vector<OpCase> elementwise_cases() {
           fill_case(kHuge, true),
           copy_case(kHuge, true),
           last_columns_case(3072, 3 * 384, 2 * 384, true),
-          sum_squares_case(kHuge, true)};
+          sum_squares_case({kHuge}, true)};
 }
 
 }  // namespace weft::cases

@@ -135,6 +135,20 @@ Tensor before_epilogue(const Product& p, Run& r) {
   return dv;
 }
 
+// The gradient of the bias comes with that of the weight where the weight is [out, in]; here beside
+// a product that nobody asks for.
+MatmulArgs bias_gradient_alone(const Product& p, Run& r, const Tensor& dv) {
+  r.add("aside", {p.n, p.k}, accumulator(r.dtype()));
+  MatmulArgs args;
+  args.a = dv;
+  args.b = r("a");
+  args.c = r("aside");
+  args.transpose_a = true;
+  args.transpose_b = p.ta;
+  args.bias_gradient = r("d_bias");
+  return args;
+}
+
 void backward(const Product& p, Run& r) {
   const Tensor dv = before_epilogue(p, r);
   MatmulArgs da;
@@ -152,8 +166,9 @@ void backward(const Product& p, Run& r) {
   db.b = p.tb ? r("a") : dv;
   db.transpose_a = p.tb || !p.ta;
   db.transpose_b = p.tb && p.ta;
+  if (p.bias && p.tb) db.bias_gradient = r("d_bias");
   r.ops.matmul(db, r.stream);
-  if (p.bias) r.ops.bias_backward(dv, r("d_bias"), r.stream);
+  if (p.bias && !p.tb) r.ops.matmul(bias_gradient_alone(p, r, dv), r.stream);
 }
 
 // A sum of n products of numbers up to 1 is off by about n rounding units: its partial sums grow

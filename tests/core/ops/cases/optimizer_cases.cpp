@@ -12,7 +12,10 @@ struct Update {
   int64_t elements, step;  // step 0: skipped
   DType moment = DType::f32;
   DType copy = DType::f32;  // f32: none
+  int64_t tensors = 1;      // that the elements are shared out over
 };
+
+constexpr double kWeightDecay = 0.1;
 
 AdamWArgs arguments() {
   AdamWArgs args;
@@ -20,7 +23,6 @@ AdamWArgs arguments() {
   args.beta1 = 0.9;
   args.beta2 = 0.95;
   args.eps = 1e-8;
-  args.weight_decay = 0.1;
   return args;
 }
 
@@ -39,7 +41,7 @@ void reference(int64_t step, Values& v) {
     const double g = v["grad"][i] * v["grad_scale"][0];
     m = a.beta1 * m + (1 - a.beta1) * g;
     s = a.beta2 * s + (1 - a.beta2) * g * g;
-    w -= a.lr * (m / c1) / (std::sqrt(s / c2) + a.eps) + a.lr * a.weight_decay * w;
+    w -= a.lr * (m / c1) / (std::sqrt(s / c2) + a.eps) + a.lr * kWeightDecay * w;
     v["grad"][i] = 0;
     if (v.contains("copy")) v["copy"][i] = w;
   }
@@ -49,8 +51,9 @@ void reference(int64_t step, Values& v) {
 OpCase make(const Update& u, bool perf = false) {
   OpCase c;
   c.name =
-      fmt::format("adamw/step{}{}{}/{}", u.step, u.moment == DType::f32 ? "" : "/bf16_moments",
-                  u.copy == DType::f32 ? "" : fmt::format("/{}_copy", name(u.copy)), u.elements);
+      fmt::format("adamw/step{}{}{}{}/{}", u.step, u.moment == DType::f32 ? "" : "/bf16_moments",
+                  u.copy == DType::f32 ? "" : fmt::format("/{}_copy", name(u.copy)),
+                  u.tensors == 1 ? "" : fmt::format("/{}_tensors", u.tensors), u.elements);
   const Shape shape{u.elements};
   const auto moment = [&](const char* name, double low, double high) {
     return Slot{.name = name,
@@ -81,16 +84,24 @@ OpCase make(const Update& u, bool perf = false) {
                        .fixed_type = true,
                        .dtype = u.copy});
   }
-  c.forward = [copied](Run& r) {
+  c.forward = [copied, count = u.tensors, n = u.elements](Run& r) {
     AdamWArgs args = arguments();
-    args.weight = r("weight");
-    args.grad = r("grad");
-    args.exp_avg = r("m");
-    args.exp_avg_sq = r("v");
-    if (copied) args.rounded = r("copy");
     args.grad_scale = r("grad_scale");
     args.update = r("update");
-    r.ops.adamw(args, r.stream);
+    std::vector<AdamWTensor> tensors;
+    for (int64_t i = 0; i < count; ++i) {
+      const auto part = [&](const char* name) {
+        return r(name).slice(i * n / count, (i + 1) * n / count);
+      };
+      tensors.push_back({.weight = part("weight"),
+                         .grad = part("grad"),
+                         .exp_avg = part("m"),
+                         .exp_avg_sq = part("v"),
+                         .rounded = copied ? part("copy") : Tensor(),
+                         .weight_decay = kWeightDecay,
+                         .rounding = {}});
+    }
+    r.ops.adamw(args, tensors, r.stream);
   };
   c.reference = [step = u.step](Values& v) { reference(step, v); };
   c.cost.bytes = 32.0 * static_cast<double>(u.elements);
@@ -109,6 +120,10 @@ std::vector<OpCase> optimizer_cases() {
     }
   }
   cases.push_back(make({5003, 3, DType::bf16, DType::bf16}));
+  // More tensors than a launch on a GPU takes, at any alignment, some larger than a block's share.
+  cases.push_back(make({5003, 3, DType::f32, DType::bf16, 101}));
+  cases.push_back(make({100003, 3, DType::bf16, DType::f16, 7}));
+  cases.push_back(make({5003, 0, DType::f32, DType::f32, 35}));
   cases.push_back(make({124439808, 10}, true));
   return cases;
 }

@@ -1,0 +1,45 @@
+// What operations need beside their tensors: on CPU ranks here, on GPUs in cuda_working_memory.h.
+#include "core/ops/working_memory.h"
+
+#include "core/ops/cpu/column_sums.h"
+#include "core/ops/cpu/cpu_ops.h"
+
+namespace weft {
+namespace {
+
+class CpuWorkingMemory final : public WorkingMemory {
+ public:
+  explicit CpuWorkingMemory(int threads) : threads_(threads) {}
+
+  size_t always() override { return 0; }
+  size_t matmul(const MatmulArgs& args) override { return detail::matmul_bytes(args); }
+  size_t norm_backward(const NormBackwardArgs& args) override {
+    const int64_t columns = args.x.shape().back();
+    const int64_t width = args.dbias.empty() ? columns : 2 * columns;
+    return static_cast<size_t>(detail::partial_sums(args.x.shape().rows(), width)) *
+           size_of(args.dweight.dtype());
+  }
+  size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                           const Tensor&) override {
+    return detail::attention_forward_bytes(args, qkv, kv, threads_);
+  }
+  size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,
+                            const Tensor& kv) override {
+    return detail::attention_backward_bytes(args, qkv, kv, threads_);
+  }
+  size_t attention_decode(const AttentionArgs& args, const Tensor& qkv,
+                          const Tensor& k_cache) override {
+    return detail::attention_decode_bytes(args, qkv, k_cache, threads_);
+  }
+
+ private:
+  int threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<WorkingMemory> make_cpu_working_memory(int threads) {
+  return std::make_unique<CpuWorkingMemory>(threads);
+}
+
+}  // namespace weft

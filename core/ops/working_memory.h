@@ -1,0 +1,44 @@
+// WorkingMemory: the bytes that the operations of a backend want beside their tensors, by call.
+// Only types and shapes are read: tensors may be without memory. One block serves all calls, so
+// that what a step needs is the largest of its calls; a planner finds it by going through the step.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "core/device/device.h"
+#include "core/tensor/tensor.h"
+
+namespace weft {
+
+struct MatmulArgs;
+struct NormBackwardArgs;
+struct AttentionArgs;
+
+// The meaning of arguments is that of the functions of Ops with these names; what is not here needs
+// nothing. Gradient checks in f64 need more than these say.
+class WorkingMemory {
+ public:
+  virtual ~WorkingMemory() = default;
+  virtual size_t always() = 0;  // whatever is called
+  virtual size_t matmul(const MatmulArgs& args) = 0;
+  virtual size_t norm_backward(const NormBackwardArgs& args) = 0;
+  virtual size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                                   const Tensor& lse) = 0;
+  virtual size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,
+                                    const Tensor& kv) = 0;
+  virtual size_t attention_decode(const AttentionArgs& args, const Tensor& qkv,
+                                  const Tensor& k_cache) = 0;
+};
+
+// By rule, without the device: for CPU ranks of so many threads, or for a GPU with every library in
+// place.
+std::unique_ptr<WorkingMemory> make_working_memory(const DeviceOptions& options);
+
+// Blocks of working memory are multiples of this.
+constexpr size_t kWorkingMemoryUnit = 4096;
+constexpr size_t in_working_memory_units(size_t bytes) {
+  return (bytes + kWorkingMemoryUnit - 1) / kWorkingMemoryUnit * kWorkingMemoryUnit;
+}
+
+}  // namespace weft

@@ -1,0 +1,54 @@
+#include "launch/train/require_memory.h"
+
+#include "core/base/error.h"
+
+namespace weft {
+namespace {
+
+constexpr double kMib = 1 << 20;
+
+struct Needed {
+  int64_t bytes = 0;
+  std::string parts;
+
+  void add(const SegmentBytes& s) {
+    if (s.bytes == 0) return;
+    bytes += static_cast<int64_t>(s.bytes);
+    parts += fmt::format("{}{} {:.1f}", parts.empty() ? "" : ", ", s.name,
+                         static_cast<double>(s.bytes) / kMib);
+  }
+};
+
+void require(const Needed& one, int ranks, int64_t available, const char* where,
+             const char* advice) {
+  const int64_t all = one.bytes * ranks;
+  if (all <= available) return;
+  fail(
+      ErrorKind::environment,
+      "the run needs {:.1f} MiB of {} ({:.1f} MiB for each of its {} rank{} there: {}), {:.1f} MiB "
+      "are free; {}",
+      static_cast<double>(all) / kMib, where, static_cast<double>(one.bytes) / kMib, ranks,
+      ranks == 1 ? "" : "s", one.parts, static_cast<double>(available) / kMib, advice);
+}
+
+}  // namespace
+
+void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& offer) {
+  Needed host, device;
+  for (const SegmentBytes& s : plan) {
+    (offer.device_bytes && !s.of_host ? device : host).add(s);
+  }
+  if (offer.device_bytes) {
+    require(device, offer.ranks_on_device, static_cast<int64_t>(*offer.device_bytes), "GPU memory",
+            "lower train.micro_batch_size or train.sequence_length, raise recompute.policy, "
+            "mesh.zero, mesh.tp or mesh.pp, or keep moments in bf16 (optimizer.state_dtype); weft "
+            "plan memory shows what each does");
+  }
+  if (offer.host_bytes == 0) return;
+  require(host, offer.ranks_on_host, offer.host_bytes, "host memory",
+          offer.device_bytes
+              ? "set checkpoint.async: false"
+              : "lower train.micro_batch_size, train.sequence_length or the model's size");
+}
+
+}  // namespace weft

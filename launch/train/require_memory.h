@@ -1,0 +1,24 @@
+// What a rank's plan needs against what its host and its GPU have, before anything is allocated.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "launch/train/engine_memory.h"
+
+namespace weft {
+
+struct MemoryOnOffer {
+  int64_t host_bytes = 0;  // free on this host; 0 where that is not known
+  int ranks_on_host = 1;
+  // Free on this rank's GPU; nothing where it computes in host memory.
+  std::optional<size_t> device_bytes = std::nullopt;
+  int ranks_on_device = 1;
+};
+
+// Throws Error{environment} with what takes how much where the plan, which all ranks that share
+// memory have alike, does not fit.
+void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& offer);
+
+}  // namespace weft
