@@ -54,7 +54,7 @@ class CountingDevice final : public Device {
   void copy_to_host(void*, const void*, size_t, Stream&) override {}
 
  private:
-  std::unique_ptr<Device> host_ = make_cpu_device(1);
+  std::unique_ptr<Device> host_ = make_cpu_device({});
 };
 
 }  // namespace

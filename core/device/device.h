@@ -81,10 +81,15 @@ class Device {
   virtual void copy_to_host(void* host, const void* device, size_t bytes, Stream& stream) = 0;
 };
 
+// How a CPU rank multiplies matrices of bf16: natively, by its own instructions for them, or as f32
+// copies. Automatic is natively where that is faster.
+enum class Bf16Products { automatic, native, converted };
+
 // Devices this build has. core/device/registry.cpp is the only file that knows the backends.
 struct DeviceOptions {
   DeviceKind kind = DeviceKind::cpu;
-  int threads = 1;           // compute threads of a CPU rank (>= 1)
+  int threads = 1;                                       // compute threads of a CPU rank (>= 1)
+  Bf16Products bf16_products = Bf16Products::automatic;  // of a CPU rank
   int local_rank = 0;        // among the ranks of this host: which GPU is this rank's
   int ranks_per_device = 1;  // ranks that share one GPU
   // Where the fastest algorithms of matrix products are kept between runs; empty for nowhere.

@@ -9,7 +9,7 @@
 namespace weft {
 
 std::unique_ptr<Device> make_device(const DeviceOptions& options) {
-  if (options.kind == DeviceKind::cpu) return make_cpu_device(options.threads);
+  if (options.kind == DeviceKind::cpu) return make_cpu_device(options);
 #ifdef WEFT_CUDA
   return make_cuda_device(options);
 #else

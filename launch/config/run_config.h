@@ -54,8 +54,11 @@ struct LoadConfig {
   void fields(FieldList& list);
 };
 
+constexpr auto enum_names(Bf16Products) { return named_values("auto", "native", "converted"); }
+
 struct CpuConfig {
   std::optional<int64_t> threads;
+  Bf16Products bf16_products = Bf16Products::automatic;
 
   void fields(FieldList& list);
 };

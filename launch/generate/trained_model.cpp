@@ -30,7 +30,8 @@ std::unique_ptr<Device> open_device(DeviceKind kind, const CpuConfig& cpu) {
            report.built ? report.problem : "this build of weft has no CUDA backend");
     }
   }
-  return make_device({.kind = kind, .threads = compute_threads(cpu, 1)});
+  return make_device(
+      {.kind = kind, .threads = compute_threads(cpu, 1), .bf16_products = cpu.bf16_products});
 }
 
 }  // namespace

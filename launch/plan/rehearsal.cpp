@@ -16,6 +16,7 @@ Rehearsal rehearse(const RunConfig& config, const MeshShape& mesh_shape, int ran
   const std::unique_ptr<WorkingMemory> needs =
       make_working_memory({.kind = config.device,
                            .threads = static_cast<int>(config.cpu.threads.value_or(1)),
+                           .bf16_products = config.cpu.bf16_products,
                            .deterministic = config.determinism != Determinism::none});
   const std::unique_ptr<Ops> ops = make_counting_ops(*needs);
   Engine engine(config,

@@ -10,6 +10,7 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
       ranks_per_device(static_cast<int>(config.cuda.ranks_per_device)),
       device(make_device({.kind = config.device,
                           .threads = threads,
+                          .bf16_products = config.cpu.bf16_products,
                           .local_rank = job.local_rank(),
                           .ranks_per_device = ranks_per_device,
                           .matmul_cache = config.cuda.matmul_cache.value_or(""),

@@ -66,18 +66,19 @@ class CpuBuffer final : public Buffer {
 
 class CpuDevice final : public Device {
  public:
-  explicit CpuDevice(int threads) : threads_(threads) {}
+  explicit CpuDevice(const DeviceOptions& options) : options_(options) {}
+  const DeviceOptions& options() const { return options_; }
   DeviceKind kind() const override { return DeviceKind::cpu; }
-  int threads() const override { return threads_; }
+  int threads() const override { return options_.threads; }
   std::string description() const override {
-    return fmt::format("cpu, {} thread{}", threads_, threads_ == 1 ? "" : "s");
+    return fmt::format("cpu, {} thread{}", options_.threads, options_.threads == 1 ? "" : "s");
   }
   std::unique_ptr<Buffer> allocate(size_t bytes) override {
     return std::make_unique<CpuBuffer>(bytes);
   }
   std::unique_ptr<Buffer> allocate_host(size_t bytes) override { return allocate(bytes); }
   std::unique_ptr<Stream> make_stream(StreamKind kind) override {
-    return std::make_unique<CpuStream>(threads_, kind == StreamKind::communication);
+    return std::make_unique<CpuStream>(options_.threads, kind == StreamKind::communication);
   }
   std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
   std::unique_ptr<Stamps> make_stamps() override { return make_cpu_stamps(); }
@@ -89,7 +90,7 @@ class CpuDevice final : public Device {
   }
 
  private:
-  int threads_;
+  DeviceOptions options_;
 };
 
 }  // namespace
@@ -182,8 +183,14 @@ CpuStream& cpu_stream(Stream& stream) {
   return *cpu;
 }
 
-std::unique_ptr<Device> make_cpu_device(int threads) {
-  return std::make_unique<CpuDevice>(threads);
+std::unique_ptr<Device> make_cpu_device(const DeviceOptions& options) {
+  return std::make_unique<CpuDevice>(options);
+}
+
+const DeviceOptions& cpu_device_options(const Device& device) {
+  const auto* cpu = dynamic_cast<const CpuDevice*>(&device);
+  WEFT_CHECK(cpu != nullptr, "operations of a CPU were asked for {}", device.description());
+  return cpu->options();
 }
 
 }  // namespace weft

@@ -103,7 +103,9 @@ class CpuStream final : public Stream {
 // The CPU stream behind `stream`; a WEFT_CHECK fails if it is another device's.
 CpuStream& cpu_stream(Stream& stream);
 
-std::unique_ptr<Device> make_cpu_device(int threads);
+std::unique_ptr<Device> make_cpu_device(const DeviceOptions& options);
+// What a CPU device was made with; a WEFT_CHECK fails if it is another's.
+const DeviceOptions& cpu_device_options(const Device& device);
 std::unique_ptr<Stamps> make_cpu_stamps();
 
 }  // namespace weft

@@ -17,12 +17,19 @@
 
 namespace weft {
 
-std::unique_ptr<WorkingMemory> make_cpu_working_memory(int threads);
+namespace detail {
+class DnnlProducts;
+}
+
+// `native` multiplies matrices of its type; null for none. It must be for one rank alone.
+std::unique_ptr<WorkingMemory> make_cpu_working_memory(
+    int threads, std::shared_ptr<detail::DnnlProducts> native);
 
 class CpuOps final : public Ops {
  public:
-  // For streams of `threads` threads.
-  explicit CpuOps(int threads) : needs_(make_cpu_working_memory(threads)) {}
+  // For streams of `threads` threads. `native` multiplies matrices of its type; null for none.
+  CpuOps(int threads, std::shared_ptr<detail::DnnlProducts> native)
+      : native_(std::move(native)), needs_(make_cpu_working_memory(threads, native_)) {}
 
   WorkingMemory& working_memory() override { return *needs_; }
   void reserve(size_t bytes) override { scratch_.get<char>(static_cast<int64_t>(bytes)); }
@@ -71,6 +78,7 @@ class CpuOps final : public Ops {
                    const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
+  std::shared_ptr<detail::DnnlProducts> native_;
   std::unique_ptr<WorkingMemory> needs_;
   Scratch scratch_;
   Scratch packing_;  // of products in f64
@@ -79,7 +87,7 @@ class CpuOps final : public Ops {
 namespace detail {
 
 // Working memory of single operations, in bytes.
-size_t matmul_bytes(const MatmulArgs& args);
+size_t matmul_bytes(const MatmulArgs& args, int threads, DnnlProducts* native);
 size_t attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                int threads);
 size_t attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,

@@ -104,8 +104,8 @@ struct DnnlProducts::State {
 DnnlProducts::DnnlProducts(DType operands) {
   if (!serves(operands)) {
     fail(ErrorKind::environment,
-         "oneDNN has no products of {} for this CPU, which needs AVX-512 for them; use "
-         "cpu.bf16_products: auto",
+         "cpu.bf16_products: native, but oneDNN has no products of {} for this CPU, which lacks "
+         "AVX-512 or AMX; use auto or converted",
          name(operands));
   }
   state_ = std::make_unique<State>();
@@ -113,6 +113,10 @@ DnnlProducts::DnnlProducts(DType operands) {
 }
 
 DnnlProducts::~DnnlProducts() = default;
+
+DType DnnlProducts::operands() const { return state_->operands; }
+
+size_t DnnlProducts::kept() const { return state_->products.size(); }
 
 bool DnnlProducts::serves(DType operands) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -163,6 +167,12 @@ void DnnlProducts::run(const ProductShape& shape, const void* a, const void* b, 
   WEFT_CHECK(status == dnnl_success, "a {}x{}x{} product by oneDNN failed with status {}", shape.m,
              shape.n, shape.k, static_cast<int>(status));
   state_->stream.wait();
+}
+
+std::shared_ptr<DnnlProducts> make_bf16_products(Bf16Products choice) {
+  const bool wanted = choice == Bf16Products::automatic ? DnnlProducts::bf16_is_faster()
+                                                        : choice == Bf16Products::native;
+  return wanted ? std::make_shared<DnnlProducts>(DType::bf16) : nullptr;
 }
 
 }  // namespace weft::detail

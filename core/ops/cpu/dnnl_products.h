@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "core/base/dtype.h"
+#include "core/device/device.h"
 
 namespace weft::detail {
 
@@ -31,9 +32,12 @@ class DnnlProducts {
 
   // Whether the constructor would not throw.
   static bool serves(DType operands);
-  // Whether this CPU multiplies bf16 faster than f32. Without tile registers it does not:
-  // `vdpbf16ps` of AVX-512 has half the rate of an f32 multiplication per element of its result.
+  // Whether this CPU multiplies bf16 faster than f32 for certain, which it does with tile registers
+  // (AMX). The bf16 instruction of AVX-512 is the slower one on some CPUs that have it.
   static bool bf16_is_faster();
+
+  DType operands() const;
+  size_t kept() const;  // primitives
 
   // Working memory of a product in `threads` threads, 64-byte aligned.
   size_t scratchpad_bytes(const ProductShape& shape, int threads);
@@ -45,5 +49,9 @@ class DnnlProducts {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Null where bf16 is multiplied as f32. Throws Error{environment} where `choice` is native and
+// oneDNN has no such products for this CPU.
+std::shared_ptr<DnnlProducts> make_bf16_products(Bf16Products choice);
 
 }  // namespace weft::detail

@@ -1,6 +1,7 @@
 // Matrix products: the BLAS of oneDNN in f32, our own in f64, and the epilogue in one pass over the
 // result. Products of 16-bit types are products of f32 copies of their operands, which hold the
-// same values: every sum is formed in f32, and what is stored is rounded in the epilogue's pass.
+// same values, or native ones of oneDNN where the rank has such: either way every sum is formed in
+// f32, and what is stored is rounded in the epilogue's pass.
 #include <dnnl.h>
 #include <omp.h>
 
@@ -10,20 +11,35 @@
 #include "core/kernels/activation.h"
 #include "core/ops/cpu/column_sums.h"
 #include "core/ops/cpu/cpu_ops.h"
+#include "core/ops/cpu/dnnl_products.h"
 #include "core/ops/cpu/gemm.h"
 
 namespace weft {
 namespace {
 
+using detail::DnnlProducts;
+using detail::ProductShape;
 using kernels::HostTeam;
+
+struct Sizes {
+  int64_t m, n, k;
+  bool transpose_a, transpose_b, accumulate;
+};
+
+Sizes sizes_of(const MatmulArgs& args) {
+  return {.m = args.c.shape().rows(),
+          .n = args.c.shape().back(),
+          .k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back(),
+          .transpose_a = args.transpose_a,
+          .transpose_b = args.transpose_b,
+          .accumulate = args.accumulate};
+}
 
 // A matmul as plain pointers, c being of S; bias, pre and input may be null.
 template <typename S>
-struct MatmulTask {
-  int64_t m, n, k;
+struct MatmulTask : Sizes {
   const S *a, *b;
   S* c;
-  bool transpose_a, transpose_b, accumulate;
   const S* bias;
   S* pre;
   const S* input;
@@ -38,16 +54,10 @@ struct MatmulTask {
 // A c of another type than S is left out.
 template <typename S>
 MatmulTask<S> describe(const MatmulArgs& args) {
-  MatmulTask<S> t{};
-  t.m = args.c.shape().rows();
-  t.n = args.c.shape().back();
-  t.k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
+  MatmulTask<S> t{sizes_of(args)};
   t.a = args.a.data<S>();
   t.b = args.b.data<S>();
   if (args.c.dtype() == args.a.dtype()) t.c = args.c.data<S>();
-  t.transpose_a = args.transpose_a;
-  t.transpose_b = args.transpose_b;
-  t.accumulate = args.accumulate;
   t.bias = detail::optional_data<S>(args.bias);
   t.pre = detail::optional_data<S>(args.pre_activation);
   t.activation = args.activation;
@@ -137,62 +147,89 @@ void finish_rows(const MatmulTask<S>& t, T* v, int64_t begin, int64_t rows) {
 
 constexpr int64_t kAsideRows = 1024;  // of products that do not go straight into c
 
+ProductShape native_shape(const Sizes& s, int64_t rows, bool accumulate) {
+  return {.m = rows,
+          .n = s.n,
+          .k = s.k,
+          .a_stride = s.transpose_a ? s.m : s.k,
+          .transpose_a = s.transpose_a,
+          .transpose_b = s.transpose_b,
+          .accumulate = accumulate};
+}
+
+// What native products want: of all rows at once, or of blocks of which the last may be smaller.
+size_t scratchpad_of(const Sizes& s, bool aside, int threads, DnnlProducts& native) {
+  const auto bytes = [&](int64_t rows, bool accumulate) {
+    return native.scratchpad_bytes(native_shape(s, rows, accumulate), threads);
+  };
+  if (!aside) return bytes(s.m, s.accumulate);
+  const int64_t last = s.m % kAsideRows;
+  return std::max(s.m < kAsideRows ? 0 : bytes(kAsideRows, false),
+                  last == 0 ? 0 : bytes(last, false));
+}
+
 // Parts of the working memory of one matmul, in bytes, each a multiple of kWorkingMemoryUnit.
 struct Parts {
-  size_t products = 0;  // rows of v, or the partial sums of a bias gradient
-  size_t a = 0, b = 0;  // operands of a 16-bit type, in f32
-  size_t total() const { return products + a + b; }
+  size_t products = 0;    // rows of v, or the partial sums of a bias gradient
+  size_t a = 0, b = 0;    // operands of a 16-bit type, in f32
+  size_t scratchpad = 0;  // of native products
+  size_t total() const { return products + a + b + scratchpad; }
 };
 
-Parts parts_of(const MatmulArgs& args) {
-  const int64_t m = args.c.shape().rows(), n = args.c.shape().back();
-  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
-  const DType dtype = args.a.dtype();
-  const size_t size = size_of(accumulator(dtype));
+bool has_epilogue(const MatmulArgs& args) {
+  return !args.bias.empty() || !args.pre_activation.empty() ||
+         args.activation != Activation::none || args.activation_gradient != Activation::none;
+}
+
+// `native` serves these operands or is null.
+Parts parts_of(const MatmulArgs& args, int threads, DnnlProducts* native) {
+  const Sizes s = sizes_of(args);
+  const DType sums = accumulator(args.a.dtype());
+  const bool narrow = sums != args.a.dtype();
   const auto bytes = [&](int64_t elements) {
-    return in_working_memory_units(static_cast<size_t>(elements) * size);
+    return in_working_memory_units(static_cast<size_t>(elements) * size_of(sums));
   };
-  const bool converted = accumulator(dtype) != dtype;
   // A planner's tensors do not say whether the activation's input is c.
   const bool may_be_in_place = args.activation_gradient != Activation::none;
+  const bool aside = native == nullptr ? may_be_in_place || (narrow && args.c.dtype() != sums)
+                                       : has_epilogue(args) || args.c.dtype() != sums;
   Parts parts;
-  if (may_be_in_place || (converted && args.c.dtype() == dtype)) {
-    parts.products = bytes(std::min(m, kAsideRows) * n);
-  }
-  if (!args.bias_gradient.empty()) parts.products = bytes(detail::partial_sums(k, m));
-  if (converted) {
-    parts.a = bytes(m * k);
-    parts.b = bytes(k * n);
+  if (aside) parts.products = bytes(std::min(s.m, kAsideRows) * s.n);
+  if (!args.bias_gradient.empty()) parts.products = bytes(detail::partial_sums(s.k, s.m));
+  if (native != nullptr) {
+    parts.scratchpad = in_working_memory_units(scratchpad_of(s, aside, threads, *native));
+  } else if (narrow) {
+    parts.a = bytes(s.m * s.k);
+    parts.b = bytes(s.k * s.n);
   }
   return parts;
 }
 
 // The working memory of products, cut into its parts.
 struct Space {
-  char *products, *a, *b;
+  char *products, *a, *b, *scratchpad;
   Scratch* packing;
 
   Space(const Parts& parts, Scratch& scratch, Scratch* packing_of_f64) : packing(packing_of_f64) {
     products = scratch.get<char>(static_cast<int64_t>(parts.total()));
     a = products + parts.products;
     b = a + parts.a;
+    scratchpad = b + parts.b;
   }
 };
 
-// The products of `p`, then one pass over the c of `t`, which is the same task but for its types.
-// The product is not cut into blocks of rows that would still be in cache for the pass: each call
-// of the BLAS packs all of b again, which costs more than reading c once more. Only where c is also
-// the activation's input, or of another type, do products go aside, block by block.
-template <typename S, typename T>
-void run_with_epilogue(const MatmulTask<T>& p, const MatmulTask<S>& t, int threads,
-                       const Space& space) {
-  const bool aside = p.c == nullptr || t.input == t.c;
-  const int64_t block = aside ? std::min(t.m, kAsideRows) : t.m;
-  T* v = reinterpret_cast<T*>(space.products);
+// The products that multiply(begin, rows, out) makes, then one pass over the c of `t`. The product
+// is not cut into blocks of rows that would still be in cache for the pass: each call of the BLAS
+// packs all of b again, which costs more than reading c once more. Only where products cannot go
+// straight into c, `straight` being null, do they go aside, block by block.
+template <typename S, typename T, typename Multiply>
+void run_with_epilogue(const MatmulTask<S>& t, T* straight, int threads, const Space& space,
+                       const Multiply& multiply) {
+  const int64_t block = straight == nullptr ? std::min(t.m, kAsideRows) : t.m;
+  T* v = straight == nullptr ? reinterpret_cast<T*>(space.products) : straight;
   for (int64_t begin = 0; begin < t.m; begin += block) {
     const int64_t rows = std::min(block, t.m - begin);
-    if (!aside) v = p.c + begin * t.n;
-    product(p, begin, rows, v, threads, space.packing);
+    multiply(begin, rows, v);
     const int64_t grain = std::max<int64_t>(1, 8192 / t.n);
     parallel_for(threads, rows, grain, [&](int64_t first, int64_t last) {
       finish_rows(t, v + first * t.n, begin + first, last - first);
@@ -204,7 +241,10 @@ void run_with_epilogue(const MatmulTask<T>& p, const MatmulTask<S>& t, int threa
 template <typename T>
 void run(const MatmulTask<T>& t, int threads, const Space& space) {
   if (t.epilogue()) {
-    run_with_epilogue(t, t, threads, space);
+    T* straight = t.input == t.c ? nullptr : t.c;
+    run_with_epilogue(t, straight, threads, space, [&](int64_t begin, int64_t rows, T* out) {
+      product(t, begin, rows, out, threads, space.packing);
+    });
   } else {
     product(t, 0, t.m, t.c, threads, space.packing);
   }
@@ -223,39 +263,62 @@ const float* in_f32(const S* from, int64_t n, int threads, char* memory) {
 // A task of a 16-bit type, with c of it or, where `sums` is given, of f32.
 template <typename S>
 void run_converted(const MatmulTask<S>& t, float* sums, int threads, const Space& space) {
-  MatmulTask<float> p{};
-  p.m = t.m;
-  p.n = t.n;
-  p.k = t.k;
-  p.transpose_a = t.transpose_a;
-  p.transpose_b = t.transpose_b;
+  MatmulTask<float> p{static_cast<const Sizes&>(t)};
   p.a = in_f32(t.a, t.m * t.k, threads, space.a);
   p.b = in_f32(t.b, t.k * t.n, threads, space.b);
-  if (sums == nullptr) {
-    run_with_epilogue(p, t, threads, space);
+  if (sums != nullptr) {
+    product(p, 0, p.m, sums, threads, space.packing);
     return;
   }
-  p.accumulate = t.accumulate;
-  product(p, 0, p.m, sums, threads, space.packing);
+  p.accumulate = false;  // the pass adds
+  run_with_epilogue(t, sums, threads, space, [&](int64_t begin, int64_t rows, float* out) {
+    product(p, begin, rows, out, threads, space.packing);
+  });
+}
+
+// A task of the type that `native` serves, likewise.
+template <typename S>
+void run_native(const MatmulTask<S>& t, float* sums, DnnlProducts& native, int threads,
+                const Space& space) {
+  const auto multiply = [&](int64_t begin, int64_t rows, float* out, bool accumulate) {
+    const S* a = t.a + (t.transpose_a ? begin : begin * t.k);
+    native.run(native_shape(t, rows, accumulate), a, t.b, out, threads, space.scratchpad);
+  };
+  if (sums != nullptr) {
+    multiply(0, t.m, sums, t.accumulate);
+    return;
+  }
+  run_with_epilogue(t, sums, threads, space, [&](int64_t begin, int64_t rows, float* out) {
+    multiply(begin, rows, out, false);
+  });
 }
 
 }  // namespace
 
-size_t detail::matmul_bytes(const MatmulArgs& args) { return parts_of(args).total(); }
+size_t detail::matmul_bytes(const MatmulArgs& args, int threads, DnnlProducts* native) {
+  const bool serves = native != nullptr && native->operands() == args.a.dtype();
+  return parts_of(args, threads, serves ? native : nullptr).total();
+}
 
 void CpuOps::matmul(const MatmulArgs& args, Stream& stream) {
   check_matmul(args);
+  const bool serves = native_ != nullptr && native_->operands() == args.a.dtype();
+  DnnlProducts* native = serves ? native_.get() : nullptr;
   detail::with_float(args.a.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
     const int threads = cpu.threads();
-    const Space space(parts_of(args), scratch_, &packing_);
+    const Space space(parts_of(args, threads, native), scratch_, &packing_);
     const MatmulTask<S> t = describe<S>(args);
-    if constexpr (std::is_same_v<S, T>) {
+    const bool direct = args.c.dtype() == DType::f32 && !t.epilogue();
+    if (native != nullptr) {
+      cpu.run([threads, space, t, native, sums = direct ? args.c.data<float>() : nullptr] {
+        run_native(t, sums, *native, threads, space);
+      });
+    } else if constexpr (std::is_same_v<S, T>) {
       cpu.run([threads, space, t] { run(t, threads, space); });
     } else {
-      const bool direct = args.c.dtype() == DType::f32;
       cpu.run([threads, space, t, sums = direct ? args.c.data<float>() : nullptr] {
         run_converted(t, sums, threads, space);
       });

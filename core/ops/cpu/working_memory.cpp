@@ -9,10 +9,13 @@ namespace {
 
 class CpuWorkingMemory final : public WorkingMemory {
  public:
-  explicit CpuWorkingMemory(int threads) : threads_(threads) {}
+  CpuWorkingMemory(int threads, std::shared_ptr<detail::DnnlProducts> native)
+      : threads_(threads), native_(std::move(native)) {}
 
   size_t always() override { return 0; }
-  size_t matmul(const MatmulArgs& args) override { return detail::matmul_bytes(args); }
+  size_t matmul(const MatmulArgs& args) override {
+    return detail::matmul_bytes(args, threads_, native_.get());
+  }
   size_t norm_backward(const NormBackwardArgs& args) override {
     const int64_t columns = args.x.shape().back();
     const int64_t width = args.dbias.empty() ? columns : 2 * columns;
@@ -34,12 +37,14 @@ class CpuWorkingMemory final : public WorkingMemory {
 
  private:
   int threads_;
+  std::shared_ptr<detail::DnnlProducts> native_;
 };
 
 }  // namespace
 
-std::unique_ptr<WorkingMemory> make_cpu_working_memory(int threads) {
-  return std::make_unique<CpuWorkingMemory>(threads);
+std::unique_ptr<WorkingMemory> make_cpu_working_memory(
+    int threads, std::shared_ptr<detail::DnnlProducts> native) {
+  return std::make_unique<CpuWorkingMemory>(threads, std::move(native));
 }
 
 }  // namespace weft

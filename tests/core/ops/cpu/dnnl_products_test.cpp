@@ -123,6 +123,7 @@ TEST_P(DnnlProductsTest, GiveTheSameBitsAgain) {
   const std::vector<float> first = multiply(s, a, 0, b, out, 2);
   multiply({.m = 4, .n = 4, .k = 4, .a_stride = 4}, a, 0, b, std::vector<float>(16), 2);
   EXPECT_EQ(multiply(s, a, 0, b, out, 2), first);
+  EXPECT_EQ(products_->kept(), 2u);
   EXPECT_NE(multiply(s, b, 0, a, out, 2), first);
 }
 
