@@ -4,21 +4,26 @@ namespace weft {
 
 UpdateControl::UpdateControl(const std::optional<LossScaleConfig>& config) : config_(config) {}
 
-void UpdateControl::allocate(Arena& arena) {
-  counters_ = arena.allocate({UpdateArgs::counter_count}, DType::i64);
-  if (config_) loss_scale_ = arena.allocate({1}, DType::f32);
+void UpdateControl::allocate(Arena& arena, Arena& host) {
+  const auto both = [&](const Shape& shape, DType dtype, Tensor& there, Tensor& here) {
+    there = arena.allocate(shape, dtype);
+    here = host.allocate(shape, dtype);
+  };
+  both({UpdateArgs::counter_count}, DType::i64, counters_, host_counters_);
+  if (config_) both({1}, DType::f32, loss_scale_, host_scale_);
 }
 
 void UpdateControl::restore(const State& state, Device& device, Stream& stream) {
-  host_counters_[UpdateArgs::update] = 0;
-  host_counters_[UpdateArgs::made] = state.made;
-  host_counters_[UpdateArgs::skipped] = state.skipped;
-  host_counters_[UpdateArgs::good] = state.good;
-  device.copy_to_device(counters_.raw(), host_counters_, counters_.bytes(), stream);
+  auto* counters = host_counters_.data<int64_t>();
+  counters[UpdateArgs::update] = 0;
+  counters[UpdateArgs::made] = state.made;
+  counters[UpdateArgs::skipped] = state.skipped;
+  counters[UpdateArgs::good] = state.good;
+  device.copy_to_device(counters_.raw(), counters, counters_.bytes(), stream);
   if (config_) {
     const bool goes_on = config_->dynamic && state.loss_scale;
-    host_scale_ = goes_on ? *state.loss_scale : static_cast<float>(config_->initial);
-    device.copy_to_device(loss_scale_.raw(), &host_scale_, loss_scale_.bytes(), stream);
+    *host_scale_.data<float>() = goes_on ? *state.loss_scale : static_cast<float>(config_->initial);
+    device.copy_to_device(loss_scale_.raw(), host_scale_.raw(), loss_scale_.bytes(), stream);
   }
   stream.synchronize();
 }
@@ -36,15 +41,17 @@ void UpdateControl::decide(const Tensor& norm, Ops& ops, Stream& stream) {
 }
 
 void UpdateControl::fetch(Device& device, Stream& stream) {
-  device.copy_to_host(host_counters_, counters_.raw(), counters_.bytes(), stream);
-  if (config_) device.copy_to_host(&host_scale_, loss_scale_.raw(), loss_scale_.bytes(), stream);
+  device.copy_to_host(host_counters_.raw(), counters_.raw(), counters_.bytes(), stream);
+  if (!config_) return;
+  device.copy_to_host(host_scale_.raw(), loss_scale_.raw(), loss_scale_.bytes(), stream);
 }
 
 UpdateControl::State UpdateControl::state() const {
-  return {.made = host_counters_[UpdateArgs::made],
-          .skipped = host_counters_[UpdateArgs::skipped],
-          .good = host_counters_[UpdateArgs::good],
-          .loss_scale = config_ ? std::optional(host_scale_) : std::nullopt};
+  const auto* counters = host_counters_.data<int64_t>();
+  return {.made = counters[UpdateArgs::made],
+          .skipped = counters[UpdateArgs::skipped],
+          .good = counters[UpdateArgs::good],
+          .loss_scale = config_ ? std::optional(*host_scale_.data<float>()) : std::nullopt};
 }
 
 }  // namespace weft

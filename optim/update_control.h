@@ -3,9 +3,9 @@
 //
 //   gradients of the loss times loss_scale()      // f32 [1]
 //   norm.combine(..., control.loss_scale(), ...)  // what the clip factor then undoes
-//   control.decide(norm.norm(), ops, stream);     // every rank has the norm's bits: all decide
-//   alike optimizer.step(..., control.update(), ...); control.fetch(device, stream); // state() on
-//   the host once the stream has got there
+//   control.decide(norm.norm(), ops, stream);  // every rank has the norm's bits: all decide alike
+//   optimizer.step(..., control.update(), ...);
+//   control.fetch(device, stream);             // state() on the host once the stream has got there
 //
 // A step whose gradient norm is not finite is skipped: it has consumed its samples and its learning
 // rate, and leaves weights, moments and the number of updates as they were.
@@ -35,8 +35,8 @@ class UpdateControl {
   // `config` absent: the loss is not scaled.
   explicit UpdateControl(const std::optional<LossScaleConfig>& config);
 
-  // Lays counters and scale out in `arena`.
-  void allocate(Arena& arena);
+  // Lays counters and scale out in `arena`, what is fetched of them in `host`, memory for copies.
+  void allocate(Arena& arena, Arena& host);
   // Goes on from `state`, its scale where it has one, the configured one otherwise; to be called
   // once the memory is there.
   void restore(const State& state, Device& device, Stream& stream);
@@ -54,8 +54,8 @@ class UpdateControl {
   std::optional<LossScaleConfig> config_;
   Tensor counters_;
   Tensor loss_scale_;
-  int64_t host_counters_[UpdateArgs::counter_count] = {};
-  float host_scale_ = 1;
+  Tensor host_counters_;
+  Tensor host_scale_;
 };
 
 }  // namespace weft

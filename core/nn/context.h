@@ -146,6 +146,32 @@ class Saved {
     deferred_arena_.release(0);
   }
 
+  // What a pass left: for a pass whose work is done again without its calls being made.
+  class State {
+    friend class Saved;
+    std::vector<Tensor> stack, deferred;
+    std::vector<size_t> frames;
+    size_t next_deferred = 0, used = 0, deferred_used = 0;
+  };
+  State state() const {
+    State s;
+    s.stack = stack_;
+    s.deferred = deferred_;
+    s.frames = frames_;
+    s.next_deferred = next_deferred_;
+    s.used = arena_.used();
+    s.deferred_used = deferred_arena_.used();
+    return s;
+  }
+  void restore(const State& s) {
+    stack_ = s.stack;
+    deferred_ = s.deferred;
+    frames_ = s.frames;
+    next_deferred_ = s.next_deferred;
+    arena_.restore(s.used);
+    deferred_arena_.restore(s.deferred_used);
+  }
+
   bool empty() const { return stack_.empty() && frames_.empty(); }
   size_t bytes_held() const { return arena_.used(); }
 

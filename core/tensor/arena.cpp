@@ -7,10 +7,13 @@ namespace weft {
 Arena::Arena(std::string name) : name_(std::move(name)), counting_(true) {}
 
 Arena::Arena(std::string name, Device& device, size_t capacity)
+    : Arena(std::move(name), device.allocate(capacity)) {}
+
+Arena::Arena(std::string name, std::unique_ptr<Buffer> memory)
     : name_(std::move(name)),
       counting_(false),
-      buffer_(device.allocate(capacity)),
-      capacity_(capacity) {}
+      buffer_(std::move(memory)),
+      capacity_(buffer_->bytes()) {}
 
 Tensor Arena::allocate(const Shape& shape, DType dtype) {
   const size_t begin = used_;
@@ -26,6 +29,11 @@ void Arena::release(size_t mark) {
   if (mark > used_) {
     detail::check_failed(__FILE__, __LINE__, "mark <= used_", "arena '" + name_ + "' misused");
   }
+  used_ = mark;
+}
+
+void Arena::restore(size_t mark) {
+  WEFT_CHECK(mark <= peak_, "arena '{}' never had {} bytes in use", name_, mark);
   used_ = mark;
 }
 

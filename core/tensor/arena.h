@@ -27,6 +27,8 @@ class Arena {
   explicit Arena(std::string name);
   // An arena of `capacity` bytes on `device`, zero-filled.
   Arena(std::string name, Device& device, size_t capacity);
+  // An arena in `memory`, of whatever kind and contents.
+  Arena(std::string name, std::unique_ptr<Buffer> memory);
 
   // A tensor that lives until a release() to a mark taken before it. Contents are undefined (zero
   // on first use). A WEFT_CHECK fails when the capacity is exceeded: the plan was wrong.
@@ -34,6 +36,9 @@ class Arena {
 
   size_t mark() const { return used_; }
   void release(size_t mark);
+  // Has in use what was at `mark`, now more or less: for tensors allocated once already, whose
+  // contents are made again where they lie.
+  void restore(size_t mark);
 
   bool counting() const { return counting_; }
   const std::string& name() const { return name_; }

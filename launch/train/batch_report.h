@@ -5,8 +5,6 @@
 // loss does not depend on which rank computed which micro-batch, to the last bit.
 #pragma once
 
-#include <vector>
-
 #include "core/device/device.h"
 #include "core/ops/ops.h"
 #include "core/tensor/arena.h"
@@ -17,8 +15,8 @@ class BatchReport {
  public:
   BatchReport(Device& device, Stream& stream) : device_(device), stream_(stream) {}
 
-  // Lays out `slots` losses in `arena`.
-  void allocate(Arena& arena, int64_t slots);
+  // Lays out `slots` losses in `arena`, and what is read of them in `host`, memory for copies.
+  void allocate(Arena& arena, Arena& host, int64_t slots);
   // All losses 0; `stop` is this rank's wish, `vote` its part of votes().
   void reset(bool stop, int vote);
   // f64 [1]: the sum of token losses of a micro-batch is added to it.
@@ -31,17 +29,19 @@ class BatchReport {
 
   // As read last.
   double total_loss() const;
-  bool stop() const { return host_[host_.size() - 2] > 0; }
-  int64_t votes() const { return static_cast<int64_t>(host_.back()); }
+  bool stop() const { return host()[slots()] > 0; }
+  int64_t votes() const { return static_cast<int64_t>(host()[slots() + 1]); }
   int64_t slots() const { return values_.elements() - kExtra; }
 
  private:
   static constexpr int64_t kExtra = 2;
 
+  double* host() const { return host_.data<double>(); }
+
   Device& device_;
   Stream& stream_;
   Tensor values_;  // losses, then the number of ranks that want to stop, then votes
-  std::vector<double> host_;
+  Tensor host_;
 };
 
 }  // namespace weft

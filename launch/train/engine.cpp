@@ -39,7 +39,7 @@ class Engine::Work final : public StageWork {
     UnitMemory& memory = memory_of(slot);
     MicroBatch& batch = memory.batch;
     const GptPart& part = engine_.model_.part(unit.chunk);
-    if (part.embeds || part.has_head) engine_.load(sample_of(unit), fill_, batch);
+    if (part.embeds || part.has_head) engine_.inputs_.load(sample_of(unit), fill_, batch);
     batch.loss_sum = engine_.report_.loss(engine_.loss_slot(index_of(unit)));
     Context ctx = context(unit);
     if (training_) return engine_.model_.forward(unit.chunk, batch, in, memory.saved, ctx);
@@ -102,6 +102,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
+      inputs_(rank.device, rank.compute, plan_.rows(), sequence_length_, share_),
       report_(rank.device, rank.compute) {
   if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
   if (rank.context_side != nullptr) context_side_.emplace(rank.device, *rank.context_side);
@@ -114,10 +115,6 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
   rank.ops.reserve(operations);
   memory_ = std::make_unique<EngineMemory>(rank.device, plan, train_plan_.slots);
   lay_out(*memory_, train_plan_.slots);
-  host_tokens_.resize(static_cast<size_t>(plan_.rows() * share_.count));
-  host_targets_.resize(host_tokens_.size());
-  sample_tokens_.resize(static_cast<size_t>(sequence_length_));
-  sample_targets_.resize(sample_tokens_.size());
   parameters_.initialize(static_cast<uint64_t>(config.seed), rank.device, rank.compute);
   control_.restore({}, rank.device, rank.compute);
   data_parallel_ = std::make_unique<DataParallel>(parameters_, rank.mesh, rank.device,
@@ -144,7 +141,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   model_.allocate_constants(memory.weights, dtype, rank_.device, rank_.compute);
   optimizer_.allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
-  control_.allocate(memory.optimizer);
+  control_.allocate(memory.optimizer, memory.staging);
   shared_gradients_.allocate(memory.communication);
   executor_.allocate(memory.communication, train_plan_, activation(), dtype);
   const Shape ids{plan_.rows(), share_.count};
@@ -157,7 +154,9 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
     memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
   }
   if (config_.saves_from_copy()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
-  report_.allocate(memory.batch, plan_.all_micro_batches() * rank_.mesh.shape().cp);
+  inputs_.allocate(memory.staging);
+  host_norm_ = memory.staging.allocate({1}, DType::f64);
+  report_.allocate(memory.batch, memory.staging, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 
 // One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan,
@@ -217,24 +216,6 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
           .units = data_parallel_ ? data_parallel_->units() : nullptr};
 }
 
-void Engine::load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch) {
-  const auto take_share = [&](const std::vector<int32_t>& from, int64_t row,
-                              std::vector<int32_t>& to) {
-    const auto out =
-        std::copy_n(from.begin() + share_.first, share_.run, to.begin() + row * share_.count);
-    std::copy_n(from.begin() + share_.second, share_.count - share_.run, out);
-  };
-  for (int64_t i = 0; i < plan_.rows(); ++i) {
-    fill(first_sample + i, sample_tokens_, sample_targets_);
-    take_share(sample_tokens_, i, host_tokens_);
-    take_share(sample_targets_, i, host_targets_);
-  }
-  rank_.device.copy_to_device(batch.tokens.raw(), host_tokens_.data(), batch.tokens.bytes(),
-                              rank_.compute);
-  rank_.device.copy_to_device(batch.targets.raw(), host_targets_.data(), batch.targets.bytes(),
-                              rank_.compute);
-}
-
 // Over the ranks of `group`, on the communication stream, which the compute stream then waits for.
 void Engine::sum_over(Communicator& group, const Tensor& values) {
   rank_.compute.record(*handover_);
@@ -291,9 +272,10 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
                   data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
   StepResult result{.loss_scale = before.loss_scale};
-  rank_.device.copy_to_host(&result.grad_norm, norm_.norm().raw(), sizeof(double), rank_.compute);
+  rank_.device.copy_to_host(host_norm_.raw(), norm_.norm().raw(), sizeof(double), rank_.compute);
   control_.fetch(rank_.device, rank_.compute);
   result.loss = mean_loss(config_.train.batch_size);
+  result.grad_norm = *host_norm_.data<double>();
   result.stop = report_.stop();
   result.votes = report_.votes();
   result.skipped = control_.state().skipped > before.skipped;

@@ -6,7 +6,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "launch/config/run_config.h"
 #include "launch/train/batch_report.h"
 #include "launch/train/engine_memory.h"
+#include "launch/train/input_staging.h"
 #include "launch/train/snapshot.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
@@ -46,10 +46,6 @@ struct ModelGroups {
   Communicator* tensor = nullptr;
   Communicator* context = nullptr;
 };
-
-// Writes the inputs and targets (T tokens each) of a sample; a pure function of its index.
-using FillSample =
-    std::function<void(int64_t sample, std::span<int32_t> inputs, std::span<int32_t> targets)>;
 
 struct StepResult {
   double loss = 0;                  // mean over the tokens of the global batch, before the update
@@ -110,7 +106,6 @@ class Engine {
                   int64_t first_sample, bool training);
   ModelGroups groups();
   Shape activation() const;  // [S,C]
-  void load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch);
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over(Communicator& group, const Tensor& values);
   int64_t loss_slot(int64_t micro_batch) const;
@@ -139,9 +134,9 @@ class Engine {
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
   std::optional<SideStream> context_side_;
+  InputStaging inputs_;
   BatchReport report_;
-  std::vector<int32_t> host_tokens_, host_targets_;
-  std::vector<int32_t> sample_tokens_, sample_targets_;  // one whole sequence
+  Tensor host_norm_;  // f64 [1] in host memory
 };
 
 }  // namespace weft

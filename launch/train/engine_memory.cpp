@@ -7,7 +7,7 @@ size_t planned(const Arena& arena) { return arena.counting() ? arena.peak() : ar
 
 }  // namespace
 
-// The snapshot is written to disk: it lies in host memory, whatever the device.
+// Where a plan is made nobody looks at a snapshot, which is as large as a rank's checkpoint.
 EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
     : weights("weights", device, plan.weights.peak()),
       gradients("gradients", device, plan.gradients.peak()),
@@ -15,8 +15,9 @@ EngineMemory::EngineMemory(Device& device, const EngineMemory& plan, int slots)
       communication("communication", device, plan.communication.peak()),
       workspace("workspace", device, plan.workspace.peak()),
       batch("batch", device, plan.batch.peak()),
-      snapshot("checkpoint", device.has_memory() ? *make_device({}) : device,
-               plan.snapshot.peak()) {
+      staging("staging", device.allocate_host(plan.staging.peak())),
+      snapshot("checkpoint", device.has_memory() ? device.allocate_host(plan.snapshot.peak())
+                                                 : device.allocate(plan.snapshot.peak())) {
   for (int i = 0; i < slots; ++i) units.emplace_back(device, plan.units.front());
 }
 
@@ -31,7 +32,7 @@ std::vector<SegmentBytes> EngineMemory::segments(int slots, size_t operations) c
   for (const Arena* a : {&communication, &workspace}) out.push_back({a->name(), planned(*a)});
   out.push_back({"operations", operations});
   out.push_back({batch.name(), planned(batch)});
-  out.push_back({snapshot.name(), planned(snapshot), true});
+  for (const Arena* a : {&staging, &snapshot}) out.push_back({a->name(), planned(*a), true});
   return out;
 }
 

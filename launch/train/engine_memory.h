@@ -39,6 +39,7 @@ struct EngineMemory {
         communication("communication"),
         workspace("workspace"),
         batch("batch"),
+        staging("staging"),
         snapshot("checkpoint"),
         units(1) {}
   // Real arenas as large as the peaks of `plan`, and `slots` units.
@@ -48,6 +49,8 @@ struct EngineMemory {
   std::vector<SegmentBytes> segments(int slots, size_t operations) const;
 
   Arena weights, gradients, optimizer, communication, workspace, batch;
+  // In host memory that the device copies to and from by itself:
+  Arena staging;   // inputs on their way to the device, results on their way from it
   Arena snapshot;  // what a checkpoint is written from while training goes on
   std::deque<UnitMemory> units;
 };
