@@ -39,7 +39,7 @@ class InputStagingTest : public testing::Test {
     return {t.data<int32_t>(), t.data<int32_t>() + t.elements()};
   }
 
-  std::unique_ptr<Device> device_ = make_cpu_device(1);
+  std::unique_ptr<Device> device_ = make_device({});
   // One that works beside the calling thread, as a GPU does.
   std::unique_ptr<Stream> stream_ = device_->make_stream(StreamKind::communication);
   Arena host_{"host", device_->allocate_host(4096)};
