@@ -81,7 +81,9 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
           static_cast<int64_t>(*free_before) - static_cast<int64_t>(*machine.device->free_bytes());
     }
   }
-  Engine engine(config, machine.resources(mesh, *timed), [](const std::vector<SegmentBytes>&) {});
+  RankResources one_by_one = machine.resources(mesh, *timed);
+  one_by_one.recorder = nullptr;
+  Engine engine(config, one_by_one, [](const std::vector<SegmentBytes>&) {});
   engine.restore({.made = update});
   step(engine);
   timer.reset();

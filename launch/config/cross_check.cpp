@@ -257,6 +257,38 @@ void check_cuda(const RunConfig& config, Violations& out) {
   }
 }
 
+// What recorded passes cannot have in them: collectives, and numbers that differ from one
+// micro-batch to the next.
+void check_graphs(const RunConfig& config, Violations& out) {
+  if (!config.cuda.graphs) return;
+  const auto refuse = [&](const char* key, const std::string& why, const char* instead) {
+    out.push_back(
+        {{"cuda.graphs", key}, fmt::format("{}; try cuda.graphs false, or {}", why, instead)});
+  };
+  if (config.device != DeviceKind::cuda) {
+    refuse("device", "ranks on CPUs have no CUDA graphs", "device cuda");
+  }
+  if (config.mesh.tp > 1) {
+    refuse("mesh.tp", "tensor-parallel ranks talk within every layer, which is not recorded",
+           "mesh.tp 1");
+  }
+  if (config.mesh.cp > 1) {
+    refuse("mesh.cp", "context-parallel ranks talk within attention, which is not recorded",
+           "mesh.cp 1");
+  }
+  if (config.mesh.zero == 3) {
+    refuse("mesh.zero", "stage 3 gathers weights before every layer, which is not recorded",
+           "mesh.zero 2");
+  }
+  if (config.model.dropout > 0) {
+    refuse("model.dropout",
+           fmt::format("a recording would drop the same elements of every micro-batch, not {} of "
+                       "them anew",
+                       config.model.dropout),
+           "model.dropout 0");
+  }
+}
+
 // The sums of elastic runs are balanced trees: powers of two throughout.
 void check_elastic(const RunConfig& config, std::optional<int64_t> data_ranks, Violations& out) {
   if (!config.elastic()) return;
@@ -417,6 +449,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_zero(config, violations);
   check_precision(config, violations);
   check_cuda(config, violations);
+  check_graphs(config, violations);
   if (world_size) check_data(config, violations);
   return violations;
 }

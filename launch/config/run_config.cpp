@@ -79,6 +79,10 @@ void CudaConfig::fields(FieldList& list) {
   list.key("measure_matmuls", measure_matmuls,
            "Whether products that cuda.matmul_cache lacks are timed when they are first computed, "
            "and the choice kept; otherwise they follow cuBLASLt's own rule.");
+  list.key("graphs", graphs,
+           "Whether the passes of a micro-batch are recorded as CUDA graphs and replayed, which "
+           "computes the same bits; not with tensor or context parallelism, mesh.zero 3 or "
+           "dropout. Off because no GPU has run it yet.");
 }
 
 void OutputConfig::fields(FieldList& list) {

@@ -67,6 +67,7 @@ struct CudaConfig {
   int64_t ranks_per_device = 1;
   std::optional<std::string> matmul_cache;
   bool measure_matmuls = false;
+  bool graphs = false;
 
   void fields(FieldList& list);
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "launch/train/engine_work.h"
 #include "launch/train/model_partition.h"
 #include "optim/freeze.h"
 #include "parallel/comm/trace.h"
@@ -27,54 +28,6 @@ Sharding sharding_of(const RunConfig& config, const BatchPlan& plan) {
 }
 
 }  // namespace
-
-// Runs micro-batches through this stage's chunks.
-class Engine::Work final : public StageWork {
- public:
-  // A batch of samples from `first` on; `update` is the number of the step, in training.
-  Work(Engine& engine, const FillSample& fill, bool training, int64_t update, int64_t first)
-      : engine_(engine), fill_(fill), training_(training), update_(update), first_(first) {}
-
-  Tensor forward(const Step& unit, int slot, const Tensor& in) override {
-    UnitMemory& memory = memory_of(slot);
-    MicroBatch& batch = memory.batch;
-    const GptPart& part = engine_.model_.part(unit.chunk);
-    if (part.embeds || part.has_head) engine_.inputs_.load(sample_of(unit), fill_, batch);
-    batch.loss_sum = engine_.report_.loss(engine_.loss_slot(index_of(unit)));
-    Context ctx = context(unit);
-    if (training_) return engine_.model_.forward(unit.chunk, batch, in, memory.saved, ctx);
-    return engine_.model_.evaluate(unit.chunk, batch, in, memory.saved, ctx);
-  }
-  void backward(const Step& unit, int slot, const Tensor& grad) override {
-    UnitMemory& memory = memory_of(slot);
-    Context ctx = context(unit);
-    engine_.model_.backward(unit.chunk, memory.batch, grad, memory.saved, ctx,
-                            engine_.data_parallel_->gradients());
-  }
-  void backward_weights(const Step& unit, int slot) override {
-    Context ctx = context(unit);
-    engine_.model_.backward_weights(unit.chunk, memory_of(slot).saved, ctx,
-                                    engine_.data_parallel_->gradients());
-  }
-
- private:
-  UnitMemory& memory_of(int slot) { return engine_.memory_->units[static_cast<size_t>(slot)]; }
-  int64_t index_of(const Step& unit) const {
-    return engine_.plan_.micro_batch(engine_.rank_.mesh.coord().dp, unit.microbatch);
-  }
-  int64_t sample_of(const Step& unit) const {
-    return first_ + index_of(unit) * engine_.plan_.rows();
-  }
-  Context context(const Step& unit) {
-    return engine_.context(*engine_.memory_, engine_.rank_.ops, engine_.groups(), update_,
-                           sample_of(unit), training_);
-  }
-
-  Engine& engine_;
-  const FillSample& fill_;
-  bool training_;
-  int64_t update_, first_;
-};
 
 Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit)
     : config_(config),
@@ -102,8 +55,11 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
+      passes_(rank.recorder, rank.compute),
       inputs_(rank.device, rank.compute, plan_.rows(), sequence_length_, share_),
       report_(rank.device, rank.compute) {
+  WEFT_CHECK(rank.recorder == nullptr || groups().nobody(),
+             "passes with collectives in them cannot be recorded");
   if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
   if (rank.context_side != nullptr) context_side_.emplace(rank.device, *rank.context_side);
   freeze(parameters_, config.optimizer.freeze);
@@ -150,7 +106,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
         .tokens = memory.batch.allocate(ids, DType::i32),
         .targets = memory.batch.allocate(ids, DType::i32),
         .grad_scale = 1.0 / static_cast<double>(config_.train.batch_size * sequence_length_),
-        .loss_sum = {}};
+        .loss_sum = memory.batch.allocate({1}, DType::f64)};
     memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
   }
   if (config_.saves_from_copy()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
@@ -175,7 +131,6 @@ size_t Engine::rehearse(EngineMemory& memory) {
   Context training = context(memory, *counting, nobody, 1, 0, true);
   Context evaluation = context(memory, *counting, nobody, 1, 0, false);
   UnitMemory& unit = memory.units.front();
-  unit.batch.loss_sum = report_.loss(0);
   const Tensor boundary(nullptr, activation(), config_.compute_type());
   for (int chunk = 0; chunk < model_.chunks(); ++chunk) {
     const Tensor in = model_.part(chunk).embeds ? Tensor() : boundary;

@@ -16,6 +16,7 @@
 #include "launch/train/batch_report.h"
 #include "launch/train/engine_memory.h"
 #include "launch/train/input_staging.h"
+#include "launch/train/recorded_passes.h"
 #include "launch/train/snapshot.h"
 #include "optim/adamw.h"
 #include "optim/gradient_norm.h"
@@ -39,12 +40,17 @@ struct RankResources {
   // For the exchanges of the context-parallel axis, which run under attention; null: those are in
   // `compute`.
   Stream* context_side = nullptr;
+  // Of work on `compute` through `ops`, without tensor and context parallelism; null: the passes of
+  // every micro-batch are enqueued anew.
+  Recorder* recorder = nullptr;
 };
 
 // The groups that the layers of a rank talk in; null where they have nobody to talk to.
 struct ModelGroups {
   Communicator* tensor = nullptr;
   Communicator* context = nullptr;
+
+  bool nobody() const { return tensor == nullptr && context == nullptr; }
 };
 
 struct StepResult {
@@ -134,6 +140,7 @@ class Engine {
   std::unique_ptr<Event> handover_;
   std::optional<SideStream> tensor_side_;
   std::optional<SideStream> context_side_;
+  RecordedPasses passes_;
   InputStaging inputs_;
   BatchReport report_;
   Tensor host_norm_;  // f64 [1] in host memory

@@ -28,6 +28,7 @@ struct UnitMemory {
   Arena activations, deferred;
   Saved saved;
   MicroBatch batch;
+  Tensor in, grad;  // what forward and backward of the unit were given
 };
 
 struct EngineMemory {

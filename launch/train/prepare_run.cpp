@@ -90,6 +90,11 @@ PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
   PreparedRun run;
   // 1. The configuration.
   run.config = load_config(options.config, options.sets, bootstrap.size());
+  if (options.trace && run.config.cuda.graphs) {
+    fail(ErrorKind::usage,
+         "--trace reads the clock around every operation, which recorded passes are not made of; "
+         "add --set cuda.graphs=false, which computes the same");
+  }
   // 2. The data decides an automatic vocabulary.
   if (!run.config.model.vocab_size) run.config.model.vocab_size = vocabulary_of(run.config.data);
   open_data(run);

@@ -21,6 +21,7 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
       tensor_side(config.mesh.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
       context_side(config.mesh.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
       ops(make_ops(*device)),
+      recorder(config.cuda.graphs ? make_recorder(*device) : nullptr),
       gpu_groups(make_device_bootstrap(job, *device)) {}
 
 MemoryOnOffer RankMachine::memory_on_offer() const {
@@ -37,7 +38,8 @@ RankResources RankMachine::resources(Mesh& mesh, Ops& with) {
           .communication = *communication,
           .ops = with,
           .tensor_side = tensor_side.get(),
-          .context_side = context_side.get()};
+          .context_side = context_side.get(),
+          .recorder = recorder.get()};
 }
 
 }  // namespace weft

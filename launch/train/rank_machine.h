@@ -20,6 +20,7 @@ struct RankMachine {
   // What this host and this rank's GPU have free now.
   MemoryOnOffer memory_on_offer() const;
   // For an engine; `mesh` and `ops`, which may be an observed form of this one's, are borrowed too.
+  // Whoever looks at single operations takes the recorder out.
   RankResources resources(Mesh& mesh, Ops& with);
 
   Bootstrap& bootstrap;
@@ -30,6 +31,7 @@ struct RankMachine {
   std::unique_ptr<Stream> tensor_side;   // where there is tensor parallelism
   std::unique_ptr<Stream> context_side;  // where there is context parallelism
   std::unique_ptr<Ops> ops;
+  std::unique_ptr<Recorder> recorder;     // with cuda.graphs
   std::unique_ptr<Bootstrap> gpu_groups;  // where several ranks compute on GPUs
 };
 

@@ -30,6 +30,9 @@ class DataParallel {
   void begin_step(int64_t micro_batches);
   GradientListener* gradients() { return sum_.get(); }
   UnitListener* units() { return units_.get(); }  // null when nothing depends on units
+  // Whether ranks talk, or memory is made ready for a unit, within such a pass; where they do not,
+  // listeners may also be told of its gradients after it, and of its units not at all.
+  bool acts_within(Pass pass) const { return gatherer_ || (units_ && pass == Pass::backward); }
   void finish_gradients(Stream& stream) { sum_->finish(stream); }
   UpdateListener* updates() { return weights_.get(); }  // null when nobody waits for updates
   void finish_updates(Stream& stream);

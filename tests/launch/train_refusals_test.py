@@ -33,6 +33,9 @@ WRONG_CONFIGS = [
     ("warm-up longer than the run", (*TRAIN, "schedule.warmup_steps=31"), "config", "at most 30"),
     ("nothing to train on", (*TRAIN, "data.train=[]"), "config", "weft prepare"),
     ("step that is none", ("train", "run.yaml", "--steps", "0"), "usage", "not in range 1 to"),
+    ("graphs on a CPU", (*TRAIN, "cuda.graphs=true"), "config", "ranks on CPUs have no CUDA graphs"),
+    ("a trace of graphs", (*TRAIN, "cuda.graphs=true", "--set", "device=cuda", "--set",
+                           "model.dropout=0", "--trace", "t.json"), "usage", "cuda.graphs=false"),
     ("vocabulary smaller than the ids", (*TRAIN, "model.vocab_size=16"), "input",
      "set its size to 17"),
 ]

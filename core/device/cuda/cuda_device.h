@@ -9,6 +9,7 @@
 #include <cuda_runtime_api.h>
 
 #include "core/device/device.h"
+#include "core/device/recorder.h"
 
 namespace weft {
 
@@ -73,6 +74,7 @@ CudaDevice& cuda_device(Device& device);
 // where there are fewer than ranks / ranks_per_device.
 std::unique_ptr<Device> make_cuda_device(const DeviceOptions& options);
 std::unique_ptr<Stamps> make_cuda_stamps();
+std::unique_ptr<Recorder> make_cuda_recorder();
 CudaReport report_cuda();
 
 }  // namespace weft

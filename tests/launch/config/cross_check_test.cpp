@@ -104,6 +104,36 @@ const Case kCases[] = {
      "optimizer.stochastic_rounding",
      "nothing is stored in bf16 with precision f32 and f32 states; try optimizer.state_dtype bf16, "
      "or precision bf16"},
+    {"GraphsOnACpu", [](RunConfig& c) { c.cuda.graphs = true; }, 1, "cuda.graphs",
+     "ranks on CPUs have no CUDA graphs; try cuda.graphs false, or device cuda"},
+    {"GraphsUnderTensorParallelism",
+     [](RunConfig& c) {
+       c.device = DeviceKind::cuda;
+       c.cuda.graphs = true;
+       c.mesh.tp = 2;
+     },
+     2, "cuda.graphs", "tensor-parallel ranks talk within every layer, which is not recorded; try"},
+    {"GraphsUnderContextParallelism",
+     [](RunConfig& c) {
+       c.device = DeviceKind::cuda;
+       c.cuda.graphs = true;
+       c.mesh.cp = 2;
+     },
+     2, "cuda.graphs", "context-parallel ranks talk within attention, which is not recorded; try"},
+    {"GraphsUnderZeroThree",
+     [](RunConfig& c) {
+       c.device = DeviceKind::cuda;
+       c.cuda.graphs = true;
+       c.mesh.zero = 3;
+     },
+     2, "cuda.graphs", "try cuda.graphs false, or mesh.zero 2"},
+    {"GraphsOfDropout",
+     [](RunConfig& c) {
+       c.device = DeviceKind::cuda;
+       c.cuda.graphs = true;
+       c.model.dropout = 0.2;
+     },
+     1, "cuda.graphs", "drop the same elements of every micro-batch, not 0.2 of them anew"},
     {"ElasticWithoutMicroBatchSize", [](RunConfig& c) { c.determinism = Determinism::elastic; }, 2,
      "determinism", "micro-batches of one size in every layout, which auto is not; try"},
     {"ZeroTwoUnderZeroBubble",

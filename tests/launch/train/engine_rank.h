@@ -20,6 +20,7 @@
 #include "launch/train/run_state.h"
 #include "optim/schedule.h"
 #include "parallel/comm/bootstrap.h"
+#include "tests/launch/train/recording_ops.h"
 
 namespace weft {
 
@@ -102,15 +103,17 @@ inline FillSample made_up_text(int64_t vocab) {
 
 class EngineRank {
  public:
-  // `observer`, unless null, sees every operation.
-  EngineRank(const RunConfig& config, Bootstrap& bootstrap, OpObserver* observer = nullptr)
+  // `observer`, unless null, sees every operation. With `recorded`, passes are recorded and
+  // replayed.
+  EngineRank(const RunConfig& config, Bootstrap& bootstrap, OpObserver* observer = nullptr,
+             bool recorded = false)
       : config_(config),
         fill_(made_up_text(*config.model.vocab_size)),
         machine_(config, 1, bootstrap),
         observed_ops_(observer != nullptr ? make_observed(*machine_.ops, *observer) : nullptr),
+        recording_(recorded ? std::make_unique<RecordingOps>(ops()) : nullptr),
         mesh_(machine_.groups(), config.mesh.shape(bootstrap.size())),
-        engine_(config, machine_.resources(mesh_, observed_ops_ ? *observed_ops_ : *machine_.ops),
-                [](const std::vector<SegmentBytes>&) {}) {}
+        engine_(config, resources(), [](const std::vector<SegmentBytes>&) {}) {}
 
   EngineRank(const EngineRank&) = delete;
   EngineRank& operator=(const EngineRank&) = delete;
@@ -131,15 +134,25 @@ class EngineRank {
   // Of the first batch; leaves the engine as it was, the gradients apart.
   double gradients() { return engine_.gradients(0, fill_); }
 
+  int64_t recorded_runs() const { return recording_ ? recording_->runs() : 0; }
   Engine& engine() { return engine_; }
   Device& device() { return *machine_.device; }
   Stream& compute() { return *machine_.compute; }
 
  private:
+  Ops& ops() { return observed_ops_ ? *observed_ops_ : *machine_.ops; }
+  RankResources resources() {
+    if (!recording_) return machine_.resources(mesh_, ops());
+    RankResources all = machine_.resources(mesh_, *recording_);
+    all.recorder = recording_.get();
+    return all;
+  }
+
   RunConfig config_;
   FillSample fill_;
   RankMachine machine_;
   std::unique_ptr<Ops> observed_ops_;
+  std::unique_ptr<RecordingOps> recording_;
   Mesh mesh_;
   Engine engine_;
 };

@@ -11,6 +11,7 @@ namespace {
 struct Ranks {
   int all = 1, tp = 1, cp = 1;
   int64_t zero = 0;
+  bool recorded = false;
 };
 
 class SteadyStep : public ::testing::TestWithParam<Ranks> {};
@@ -21,10 +22,11 @@ TEST_P(SteadyStep, AllocatesNothing) {
   config.mesh.tp = GetParam().tp;
   config.mesh.cp = GetParam().cp;
   config.mesh.zero = GetParam().zero;
+  if (GetParam().recorded) config.model.dropout = 0;
   int64_t taken = -1;
   EXPECT_GT(testing::allocations(), 0);  // they are counted
   run_local_ranks(GetParam().all, [&](Bootstrap& bootstrap) {
-    EngineRank rank(config, bootstrap);
+    EngineRank rank(config, bootstrap, nullptr, GetParam().recorded);
     for (int64_t update = 1; update <= 3; ++update) rank.step(update);
     rank.evaluate(12);
     bootstrap.barrier();
@@ -42,10 +44,12 @@ TEST_P(SteadyStep, AllocatesNothing) {
 INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
                          ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2},
                                            Ranks{.all = 2, .zero = 1}, Ranks{.all = 2, .zero = 2},
-                                           Ranks{.all = 2, .zero = 3}, Ranks{.all = 2, .cp = 2}),
+                                           Ranks{.all = 2, .zero = 3}, Ranks{.all = 2, .cp = 2},
+                                           Ranks{.all = 2, .recorded = true}),
                          [](const auto& test) {
                            const Ranks& r = test.param;
-                           return fmt::format("{}Tp{}Cp{}Zero{}", r.all, r.tp, r.cp, r.zero);
+                           return fmt::format("{}Tp{}Cp{}Zero{}{}", r.all, r.tp, r.cp, r.zero,
+                                              r.recorded ? "Recorded" : "");
                          });
 
 }  // namespace

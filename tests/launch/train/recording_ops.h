@@ -1,0 +1,152 @@
+// RecordingOps: a recorder on CPUs. Like a GPU's it notes operations instead of doing them, with
+// the values that their arguments have then, and does them when the recording runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/device/recorder.h"
+#include "core/ops/ops.h"
+
+namespace weft {
+
+class RecordingOps final : public Ops, public Recorder {
+ public:
+  explicit RecordingOps(Ops& inner) : inner_(inner) {}
+
+  int64_t runs() const { return runs_; }  // of all recordings
+
+  void begin(Stream& stream) override {
+    WEFT_CHECK(recorded_ == nullptr, "a recording began within another");
+    recorded_ = &stream;
+  }
+  std::unique_ptr<Recording> end(Stream& stream) override {
+    WEFT_CHECK(recorded_ == &stream && !noted_.empty(), "a recording of nothing");
+    recorded_ = nullptr;
+    return std::make_unique<Noted>(*this, std::move(noted_));
+  }
+
+  WorkingMemory& working_memory() override { return inner_.working_memory(); }
+  void reserve(size_t bytes) override { inner_.reserve(bytes); }
+  size_t reserved() const override { return inner_.reserved(); }
+
+  void matmul(const MatmulArgs& args, Stream& s) override { give<&Ops::matmul>(s, args); }
+  void norm_forward(const NormForwardArgs& args, Stream& s) override {
+    give<&Ops::norm_forward>(s, args);
+  }
+  void norm_backward(const NormBackwardArgs& args, Stream& s) override {
+    give<&Ops::norm_backward>(s, args);
+  }
+  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                         const Tensor& positions, const TokenShare& places, const Tensor& y,
+                         Stream& s) override {
+    give<&Ops::embedding_forward>(s, tokens, table, vocab_begin, positions, places, y);
+  }
+  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
+                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
+                          Stream& s) override {
+    give<&Ops::embedding_backward>(s, tokens, dy, vocab_begin, dtable, dpositions, places);
+  }
+  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
+                         const Tensor& out, const Tensor& lse, Stream& s) override {
+    give<&Ops::attention_forward>(s, args, qkv, kv, out, lse);
+  }
+  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
+                          const Tensor& kv, const Tensor& out, const Tensor& lse,
+                          const Tensor& dqkv, const Tensor& dkv, Stream& s) override {
+    give<&Ops::attention_backward>(s, args, dout, qkv, kv, out, lse, dqkv, dkv);
+  }
+  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
+                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
+                        Stream& s) override {
+    give<&Ops::attention_decode>(s, args, qkv, past, k_cache, v_cache, out);
+  }
+  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                     const Tensor& target_logit, Stream& s) override {
+    give<&Ops::softmax_stats>(s, logits, targets, vocab_begin, valid, row_max, row_sum,
+                              target_logit);
+  }
+  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& s) override {
+    give<&Ops::rescale_sums>(s, sum, from, to);
+  }
+  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
+                          const Tensor& target_logit, const Tensor& loss_sum, Stream& s) override {
+    give<&Ops::cross_entropy_loss>(s, targets, row_max, row_sum, target_logit, loss_sum);
+  }
+  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
+                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
+                              double factor, const Tensor& loss_scale, Stream& s) override {
+    give<&Ops::cross_entropy_backward>(s, logits, targets, vocab_begin, valid, row_max, row_sum,
+                                       factor, loss_scale);
+  }
+  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
+    give<&Ops::dropout>(s, args, x, y);
+  }
+  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& s) override {
+    give<&Ops::add>(s, a, b, y);
+  }
+  void scale(const Tensor& x, double factor, Stream& s) override {
+    give<&Ops::scale>(s, x, factor);
+  }
+  void fill(const Tensor& x, double value, Stream& s) override { give<&Ops::fill>(s, x, value); }
+  void copy(const Tensor& from, const Tensor& to, Stream& s) override {
+    give<&Ops::copy>(s, from, to);
+  }
+  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& s) override {
+    give<&Ops::copy_last_columns>(s, from, to);
+  }
+  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
+                       const ElementMap& elements, Stream& s) override {
+    give<&Ops::copy_stochastic>(s, from, to, key, elements);
+  }
+  void decide_update(const UpdateArgs& args, Stream& s) override {
+    give<&Ops::decide_update>(s, args);
+  }
+  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
+                   const Tensor& norm, const Tensor& clip, Stream& s) override {
+    give<&Ops::clip_factor>(s, partials, max_norm, loss_scale, norm, clip);
+  }
+  // The lists of these belong to the caller: they are not for passes.
+  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& s) override {
+    WEFT_CHECK(recorded_ == nullptr, "an update within a pass");
+    inner_.adamw(args, tensors, s);
+  }
+  void sum_squares(std::span<const SquareSums> tensors, Stream& s) override {
+    WEFT_CHECK(recorded_ == nullptr, "a norm within a pass");
+    inner_.sum_squares(tensors, s);
+  }
+
+ private:
+  using Call = std::function<void(Stream&)>;
+
+  class Noted final : public Recording {
+   public:
+    Noted(RecordingOps& by, std::vector<Call> calls) : by_(by), calls_(std::move(calls)) {}
+    void run(Stream& stream) override {
+      ++by_.runs_;
+      for (const Call& call : calls_) call(stream);
+    }
+
+   private:
+    RecordingOps& by_;
+    std::vector<Call> calls_;
+  };
+
+  template <auto Method, typename... Args>
+  void give(Stream& stream, const Args&... args) {
+    if (&stream != recorded_) {
+      (inner_.*Method)(args..., stream);
+      return;
+    }
+    noted_.push_back([this, args...](Stream& on) { (inner_.*Method)(args..., on); });
+  }
+
+  Ops& inner_;
+  Stream* recorded_ = nullptr;
+  std::vector<Call> noted_;
+  int64_t runs_ = 0;
+};
+
+}  // namespace weft
