@@ -1,17 +1,14 @@
 // Steps whose passes are replayed compute the bits of steps whose passes are not.
 #include "launch/train/recorded_passes.h"
 
-#include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <functional>
 
-#include "tests/launch/train/engine_rank.h"
+#include "tests/launch/train/rank_outcome.h"
 
 namespace weft {
 namespace {
-
-constexpr int64_t kSteps = 4;
 
 struct Case {
   const char* name;
@@ -21,52 +18,13 @@ struct Case {
   int64_t replayed = 0;
 };
 
-RunConfig small_run(int64_t micro_batch_size) {
-  RunConfig run = odd_run();
-  run.model.dropout = 0;
-  run.train.micro_batch_size = micro_batch_size;
-  return run;
-}
-
 RunConfig with(RunConfig run, const std::function<void(RunConfig&)>& change) {
   change(run);
   return run;
 }
 
-// What one rank has after the steps, and what it saw on the way.
-struct Outcome {
-  std::vector<double> seen;  // losses, norms and scales
-  std::vector<std::vector<char>> state;
-  std::vector<int64_t> runs;  // of recordings, in all after each step
-};
-
-std::vector<char> bytes_of(const Tensor& t, EngineRank& rank) {
-  std::vector<char> bytes(t.bytes());
-  rank.device().copy_to_host(bytes.data(), t.raw(), bytes.size(), rank.compute());
-  rank.compute().synchronize();
-  return bytes;
-}
-
-Outcome train(const RunConfig& config, Bootstrap& bootstrap, bool recorded) {
-  EngineRank rank(config, bootstrap, nullptr, recorded);
-  Outcome outcome;
-  for (int64_t update = 1; update <= kSteps; ++update) {
-    const StepResult result = rank.step(update);
-    outcome.seen.insert(outcome.seen.end(),
-                        {result.loss, result.grad_norm, result.loss_scale.value_or(0)});
-    outcome.runs.push_back(rank.recorded_runs());
-    if (update == 2) outcome.seen.push_back(rank.evaluate(5));
-  }
-  for (const auto& p : rank.engine().parameters()) {
-    outcome.state.push_back(bytes_of(rank.engine().parameters().kept_values(*p).elements, rank));
-    const AdamW::State& state = rank.engine().optimizer().state(p->index);
-    outcome.state.push_back(bytes_of(state.exp_avg_sq, rank));
-  }
-  return outcome;
-}
-
-std::vector<Outcome> train_all(const RunConfig& config, int ranks, bool recorded) {
-  std::vector<Outcome> all(static_cast<size_t>(ranks));
+std::vector<RankOutcome> train_all(const RunConfig& config, int ranks, bool recorded) {
+  std::vector<RankOutcome> all(static_cast<size_t>(ranks));
   run_local_ranks(ranks, [&](Bootstrap& bootstrap) {
     all[static_cast<size_t>(bootstrap.rank())] = train(config, bootstrap, recorded);
   });
@@ -77,8 +35,8 @@ class RecordedPassesTest : public testing::TestWithParam<Case> {};
 
 TEST_P(RecordedPassesTest, ComputeTheSameBits) {
   const Case& c = GetParam();
-  const std::vector<Outcome> eager = train_all(c.config, c.ranks, false);
-  const std::vector<Outcome> replayed = train_all(c.config, c.ranks, true);
+  const std::vector<RankOutcome> eager = train_all(c.config, c.ranks, false);
+  const std::vector<RankOutcome> replayed = train_all(c.config, c.ranks, true);
   for (size_t rank = 0; rank < eager.size(); ++rank) {
     EXPECT_EQ(eager[rank].seen, replayed[rank].seen) << "rank " << rank;
     EXPECT_TRUE(eager[rank].state == replayed[rank].state) << "rank " << rank;
