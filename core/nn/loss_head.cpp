@@ -7,9 +7,15 @@
 namespace weft {
 namespace {
 
-// Logits of one chunk stay near 64 MiB, but a GEMM keeps enough rows to run at full speed.
-constexpr int64_t kChunkBytes = int64_t{64} << 20;
-constexpr int64_t kMinRows = 256;
+constexpr int64_t kMinRows = 256;  // of a chunk, however large a vocabulary
+// Rows of logits of a large vocabulary are this many elements apart, or a multiple: where they
+// begin in the middle of what memory is read by, products take several times as long.
+constexpr int64_t kRowUnit = 64;
+constexpr int64_t kLargeVocabulary = 1024;
+
+int64_t logits_width(int64_t vocab) {
+  return vocab < kLargeVocabulary ? vocab : (vocab + kRowUnit - 1) / kRowUnit * kRowUnit;
+}
 
 // The softmax statistics of n logit rows, one kind a row.
 struct Stats {
@@ -33,8 +39,8 @@ void combine(const Stats& stats, Context& ctx) {
   ctx.tensor_group->all_reduce(stats.target(), ReduceOp::sum, ctx.stream);
 }
 
-int64_t chunk_rows(int64_t rows, int64_t vocab, DType dtype) {
-  const int64_t fitting = kChunkBytes / (vocab * static_cast<int64_t>(size_of(dtype)));
+int64_t chunk_rows(int64_t rows, int64_t width, DType dtype, size_t bytes) {
+  const int64_t fitting = static_cast<int64_t>(bytes / size_of(dtype)) / width;
   const int64_t limit = std::max(kMinRows, fitting);
   const int64_t chunks = (rows + limit - 1) / limit;
   return (rows + chunks - 1) / chunks;
@@ -51,11 +57,12 @@ void LossHead::for_each_chunk(const Tensor& x, const Tensor& targets, const Tens
                               Context& ctx, const Body& body) {
   const int64_t rows = x.shape().rows();
   const int64_t vocab = weight_.local[0];
-  const int64_t step = chunk_rows(rows, vocab, x.dtype());
+  const int64_t width = logits_width(vocab);
+  const int64_t step = chunk_rows(rows, width, x.dtype(), ctx.ops.working_memory().logits());
   const Tensor x_rows = x.view({rows, x.shape().back()});
   const Tensor target_rows = targets.view({rows});
   ArenaScope scope(ctx.work);
-  const Tensor buffer = ctx.work.allocate({step, vocab}, x.dtype());
+  const Tensor buffer = ctx.work.allocate({step, width}, x.dtype());
   const Tensor stats_buffer = ctx.work.allocate({4, step}, accumulator(x.dtype()));
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t end = std::min(rows, begin + step);

@@ -100,14 +100,18 @@ void check_elements(const char* op, const ElementMap& elements) {
 
 void check_matmul(const MatmulArgs& args) {
   expect_float("matmul", "a", args.a);
-  const int64_t m = args.transpose_a ? args.a.shape().back() : args.a.shape().rows();
-  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
   expect_float("matmul", "b", args.b);
-  const int64_t n = args.transpose_b ? args.b.shape().rows() : args.b.shape().back();
+  const int64_t m = args.m(), n = args.n(), k = args.k();
   const DType dtype = args.a.dtype();
   expect_matrix("matmul", "b", args.b, args.transpose_b ? n : k, args.transpose_b ? k : n, dtype);
+  const int64_t a_rows = args.transpose_a ? k : m, a_columns = args.transpose_a ? m : k;
+  const int64_t a_width = args.a.shape().back(), c_width = args.c.shape().back();
+  WEFT_CHECK(args.a.shape().rows() == a_rows && a_width >= a_columns && c_width >= n,
+             "matmul: {}{} by {}{} gives no {}", to_string(args.a),
+             args.transpose_a ? " transposed" : "", to_string(args.b),
+             args.transpose_b ? " transposed" : "", to_string(args.c));
   const bool sums = args.c.dtype() == accumulator(dtype);  // of A, which may be T itself
-  expect_matrix("matmul", "c", args.c, m, n, sums ? accumulator(dtype) : dtype);
+  expect_matrix("matmul", "c", args.c, m, c_width, sums ? accumulator(dtype) : dtype);
   if (present(args.bias)) expect_count("matmul", "bias", args.bias, n, dtype);
   if (present(args.pre_activation)) {
     expect_matrix("matmul", "pre_activation", args.pre_activation, m, n, dtype);
@@ -119,6 +123,9 @@ void check_matmul(const MatmulArgs& args) {
   WEFT_CHECK(!epilogue || (!args.accumulate && args.c.dtype() == dtype),
              "matmul: accumulate and a c of {} leave no room for an epilogue",
              name(args.c.dtype()));
+  WEFT_CHECK((a_width == a_columns && c_width == n) || (!epilogue && !present(args.bias_gradient)),
+             "matmul: more than [{}, {}] and [{}, {}] leaves no room for an epilogue", a_rows,
+             a_columns, m, n);
   if (!present(args.bias_gradient)) return;
   expect_count("matmul", "bias_gradient", args.bias_gradient, m, accumulator(dtype));
   WEFT_CHECK(args.transpose_a && sums && !epilogue,

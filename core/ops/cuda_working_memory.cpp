@@ -65,8 +65,7 @@ AttentionProblem attention_problem(const AttentionArgs& args, const Tensor& qkv,
 
 size_t CudaWorkingMemory::matmul(const MatmulArgs& args) {
   if (!args.bias_gradient.empty()) {
-    const int64_t rows = args.a.shape().rows();
-    return in_f32(cuda::blocks_of_rows(rows) * args.c.shape().rows());
+    return in_f32(cuda::blocks_of_rows(args.k()) * args.m());
   }
   if (plain(args) || has_cublas_epilogue(args)) return 0;
   return in_f32(unfinished_rows(args) * args.c.shape().back());

@@ -28,6 +28,8 @@ class CudaWorkingMemory : public WorkingMemory {
   explicit CudaWorkingMemory(bool deterministic) : deterministic_(deterministic) {}
 
   size_t always() override { return kGemmWorkspace; }
+  // The gradient of the table is read and written once for each chunk.
+  size_t logits() override { return size_t{512} << 20; }
   size_t matmul(const MatmulArgs& args) override;
   size_t norm_backward(const NormBackwardArgs& args) override;
   size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,

@@ -13,8 +13,7 @@ double bytes_of(std::initializer_list<Tensor> tensors) {
 }
 
 double flops_of(const MatmulArgs& args) {
-  const int64_t k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
-  return 2.0 * static_cast<double>(args.c.elements()) * static_cast<double>(k);
+  return 2.0 * static_cast<double>(args.m() * args.n()) * static_cast<double>(args.k());
 }
 
 // Pairs of a query and a key that it sees, of one head and sample.

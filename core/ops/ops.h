@@ -40,8 +40,9 @@ enum class Activation { none, relu, gelu_tanh, gelu };
 //   c = v, or c += v if accumulate (then no epilogue may be asked for).
 // c is of T or, without an epilogue, of A: the gradient of a weight. v is of A: pre_activation is
 // stored from it, and the activation applied to it, before either is rounded. c may not overlap a
-// or b; pre_activation may be absent when nobody needs it. With the gradient of a weight, a being
-// the gradient of what the weight made, comes that of the bias:
+// or b; pre_activation may be absent when nobody needs it. Without an epilogue a and c may have
+// more columns than the product, which then take no part and stay as they are. With the gradient of
+// a weight, a being the gradient of what the weight made, comes that of the bias:
 //   bias_gradient[m] += sum over k of op(a)[m,k]
 struct MatmulArgs {
   Tensor a, b, c;
@@ -54,6 +55,10 @@ struct MatmulArgs {
   Activation activation_gradient = Activation::none;  // multiplied in backward: act'(input)
   Tensor activation_input;                            // [M,N], may be c itself
   Tensor bias_gradient;  // [M] += of A; only with transpose_a, a c of A and no epilogue
+
+  int64_t m() const { return c.shape().rows(); }
+  int64_t n() const { return transpose_b ? b.shape().rows() : b.shape().back(); }
+  int64_t k() const { return transpose_b ? b.shape().back() : b.shape().rows(); }
 };
 
 // LayerNorm (arXiv 1607.06450) over the last dim, optionally fused with the residual sum before it:

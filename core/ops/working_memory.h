@@ -21,6 +21,9 @@ class WorkingMemory {
  public:
   virtual ~WorkingMemory() = default;
   virtual size_t always() = 0;  // whatever is called
+  // What logits, which are made, used up and forgotten chunk by chunk, should take: enough rows for
+  // products to run at full speed.
+  virtual size_t logits() = 0;
   virtual size_t matmul(const MatmulArgs& args) = 0;
   virtual size_t norm_backward(const NormBackwardArgs& args) = 0;
   virtual size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,

@@ -37,7 +37,7 @@ struct Matrices {
   Matrices(const ProductShape& s, memory::data_type type)
       : a(matrix(s.m, s.k, s.a_stride, s.transpose_a, type)),
         b(matrix(s.k, s.n, s.transpose_b ? s.k : s.n, s.transpose_b, type)),
-        out(matrix(s.m, s.n, s.n, false, memory::data_type::f32)) {}
+        out(matrix(s.m, s.n, s.out_stride, false, memory::data_type::f32)) {}
 };
 
 // False where oneDNN has no such product on this CPU.
@@ -126,6 +126,7 @@ bool DnnlProducts::serves(DType operands) {
                                .n = 384,
                                .k = 512,
                                .a_stride = transpose_a ? 256 : 512,
+                               .out_stride = 384,
                                .transpose_a = transpose_a,
                                .transpose_b = transpose_b};
       const Descriptor descriptor = describe(shape, operands, engine);

@@ -14,10 +14,11 @@
 namespace weft::detail {
 
 // op(a) is [m,k], op(b) is [k,n]: what lies in memory is [k,m] with transpose_a, [n,k] with
-// transpose_b. Rows in memory are dense, but those of a may lie a_stride elements apart.
+// transpose_b. Rows in memory are dense, but those of a lie a_stride elements apart and those of
+// the product out_stride.
 struct ProductShape {
   int64_t m = 0, n = 0, k = 0;
-  int64_t a_stride = 0;
+  int64_t a_stride = 0, out_stride = 0;
   bool transpose_a = false, transpose_b = false;
   bool accumulate = false;  // out += instead of out =
   auto operator<=>(const ProductShape&) const = default;
@@ -41,7 +42,7 @@ class DnnlProducts {
 
   // Working memory of a product in `threads` threads, 64-byte aligned.
   size_t scratchpad_bytes(const ProductShape& shape, int threads);
-  // out [m,n] (f32, dense) = or += op(a) op(b), with a and b as the shape says.
+  // out [m,n] (f32) = or += op(a) op(b), with memory as the shape says.
   void run(const ProductShape& shape, const void* a, const void* b, float* out, int threads,
            void* scratchpad);
 

@@ -149,7 +149,7 @@ void multiply_part(const GemmTask<T>& t, int64_t m0, int64_t m1, int64_t n0, int
           for (int64_t i = 0; i < rows; i += kRows) {
             update_block(std::min<int64_t>(kRows, rows - i), std::min(kWidth<T>, columns - j),
                          depth, packed + i * depth, packed_b + j * depth,
-                         t.c + (m + i) * t.n + n + j, t.n, t.accumulate || k > 0);
+                         t.c + (m + i) * t.c_row + n + j, t.c_row, t.accumulate || k > 0);
           }
         }
       }

@@ -7,7 +7,7 @@
 
 namespace weft::detail {
 
-// c (+)= a b with a [m,k] and b [k,n] in any strides, c [m,n] with row stride n.
+// c (+)= a b with a [m,k] and b [k,n] in any strides, c [m,n] with rows c_row apart.
 template <typename T>
 struct GemmTask {
   int64_t m, n, k;
@@ -16,6 +16,7 @@ struct GemmTask {
   const T* b;
   int64_t b_row, b_column;
   T* c;
+  int64_t c_row;
   bool accumulate;
 };
 

@@ -23,13 +23,19 @@ using kernels::HostTeam;
 
 struct Sizes {
   int64_t m, n, k;
+  int64_t a_width, c_width;  // of rows in memory
   bool transpose_a, transpose_b, accumulate;
+
+  // Where the part of a begins that makes row `row` of the product.
+  int64_t a_at(int64_t row) const { return transpose_a ? row : row * a_width; }
 };
 
 Sizes sizes_of(const MatmulArgs& args) {
-  return {.m = args.c.shape().rows(),
-          .n = args.c.shape().back(),
-          .k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back(),
+  return {.m = args.m(),
+          .n = args.n(),
+          .k = args.k(),
+          .a_width = args.a.shape().back(),
+          .c_width = args.c.shape().back(),
           .transpose_a = args.transpose_a,
           .transpose_b = args.transpose_b,
           .accumulate = args.accumulate};
@@ -66,31 +72,32 @@ MatmulTask<S> describe(const MatmulArgs& args) {
   return t;
 }
 
-// out [rows, n] (+)= rows [begin, begin + rows) of op(a) times op(b).
-void product(const MatmulTask<float>& t, int64_t begin, int64_t rows, float* out, int threads,
-             Scratch*) {
+// out [rows, n], whose rows lie `width` apart, (+)= rows [begin, begin + rows) of op(a) times
+// op(b).
+void product(const MatmulTask<float>& t, int64_t begin, int64_t rows, float* out, int64_t width,
+             int threads, Scratch*) {
   if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
-  const float* a = t.a + (t.transpose_a ? begin : begin * t.k);
   const dnnl_status_t status =
-      dnnl_sgemm(t.transpose_a ? 'T' : 'N', t.transpose_b ? 'T' : 'N', rows, t.n, t.k, 1.0f, a,
-                 t.transpose_a ? t.m : t.k, t.b, t.transpose_b ? t.k : t.n,
-                 t.accumulate ? 1.0f : 0.0f, out, t.n);
+      dnnl_sgemm(t.transpose_a ? 'T' : 'N', t.transpose_b ? 'T' : 'N', rows, t.n, t.k, 1.0f,
+                 t.a + t.a_at(begin), t.a_width, t.b, t.transpose_b ? t.k : t.n,
+                 t.accumulate ? 1.0f : 0.0f, out, width);
   WEFT_CHECK(status == dnnl_success, "dnnl_sgemm of {}x{}x{} failed with status {}", rows, t.n, t.k,
              static_cast<int>(status));
 }
-void product(const MatmulTask<double>& t, int64_t begin, int64_t rows, double* out, int threads,
-             Scratch* packing) {
+void product(const MatmulTask<double>& t, int64_t begin, int64_t rows, double* out, int64_t width,
+             int threads, Scratch* packing) {
   detail::GemmTask<double> g{};
   g.m = rows;
   g.n = t.n;
   g.k = t.k;
-  g.a = t.a + (t.transpose_a ? begin : begin * t.k);
-  g.a_row = t.transpose_a ? 1 : t.k;
-  g.a_column = t.transpose_a ? t.m : 1;
+  g.a = t.a + t.a_at(begin);
+  g.a_row = t.transpose_a ? 1 : t.a_width;
+  g.a_column = t.transpose_a ? t.a_width : 1;
   g.b = t.b;
   g.b_row = t.transpose_b ? 1 : t.n;
   g.b_column = t.transpose_b ? t.k : 1;
   g.c = out;
+  g.c_row = width;
   g.accumulate = t.accumulate;
   detail::gemm(g, threads, *packing);
 }
@@ -132,7 +139,7 @@ void finish_rows(const MatmulTask<S>& t, T* v, int64_t begin, int64_t rows) {
   constexpr int64_t kPiece = 1024;
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < t.n; j += kPiece) {
-      const int64_t at = (begin + r) * t.n + j;
+      const int64_t at = (begin + r) * t.c_width + j;
       const int64_t count = std::min(kPiece, t.n - j);
       T* piece = v + r * t.n + j;
       with_activation<T>(t.activation, [&](auto act) {
@@ -147,11 +154,12 @@ void finish_rows(const MatmulTask<S>& t, T* v, int64_t begin, int64_t rows) {
 
 constexpr int64_t kAsideRows = 1024;  // of products that do not go straight into c
 
-ProductShape native_shape(const Sizes& s, int64_t rows, bool accumulate) {
+ProductShape native_shape(const Sizes& s, int64_t rows, int64_t out_stride, bool accumulate) {
   return {.m = rows,
           .n = s.n,
           .k = s.k,
-          .a_stride = s.transpose_a ? s.m : s.k,
+          .a_stride = s.a_width,
+          .out_stride = out_stride,
           .transpose_a = s.transpose_a,
           .transpose_b = s.transpose_b,
           .accumulate = accumulate};
@@ -159,13 +167,13 @@ ProductShape native_shape(const Sizes& s, int64_t rows, bool accumulate) {
 
 // What native products want: of all rows at once, or of blocks of which the last may be smaller.
 size_t scratchpad_of(const Sizes& s, bool aside, int threads, DnnlProducts& native) {
-  const auto bytes = [&](int64_t rows, bool accumulate) {
-    return native.scratchpad_bytes(native_shape(s, rows, accumulate), threads);
+  const auto bytes = [&](int64_t rows, int64_t out_stride, bool accumulate) {
+    return native.scratchpad_bytes(native_shape(s, rows, out_stride, accumulate), threads);
   };
-  if (!aside) return bytes(s.m, s.accumulate);
+  if (!aside) return bytes(s.m, s.c_width, s.accumulate);
   const int64_t last = s.m % kAsideRows;
-  return std::max(s.m < kAsideRows ? 0 : bytes(kAsideRows, false),
-                  last == 0 ? 0 : bytes(last, false));
+  return std::max(s.m < kAsideRows ? 0 : bytes(kAsideRows, s.n, false),
+                  last == 0 ? 0 : bytes(last, s.n, false));
 }
 
 // Parts of the working memory of one matmul, in bytes, each a multiple of kWorkingMemoryUnit.
@@ -199,7 +207,7 @@ Parts parts_of(const MatmulArgs& args, int threads, DnnlProducts* native) {
   if (native != nullptr) {
     parts.scratchpad = in_working_memory_units(scratchpad_of(s, aside, threads, *native));
   } else if (narrow) {
-    parts.a = bytes(s.m * s.k);
+    parts.a = bytes(args.a.elements());
     parts.b = bytes(s.k * s.n);
   }
   return parts;
@@ -243,10 +251,10 @@ void run(const MatmulTask<T>& t, int threads, const Space& space) {
   if (t.epilogue()) {
     T* straight = t.input == t.c ? nullptr : t.c;
     run_with_epilogue(t, straight, threads, space, [&](int64_t begin, int64_t rows, T* out) {
-      product(t, begin, rows, out, threads, space.packing);
+      product(t, begin, rows, out, t.n, threads, space.packing);
     });
   } else {
-    product(t, 0, t.m, t.c, threads, space.packing);
+    product(t, 0, t.m, t.c, t.c_width, threads, space.packing);
   }
 }
 
@@ -264,15 +272,15 @@ const float* in_f32(const S* from, int64_t n, int threads, char* memory) {
 template <typename S>
 void run_converted(const MatmulTask<S>& t, float* sums, int threads, const Space& space) {
   MatmulTask<float> p{static_cast<const Sizes&>(t)};
-  p.a = in_f32(t.a, t.m * t.k, threads, space.a);
+  p.a = in_f32(t.a, (t.transpose_a ? t.k : t.m) * t.a_width, threads, space.a);
   p.b = in_f32(t.b, t.k * t.n, threads, space.b);
   if (sums != nullptr) {
-    product(p, 0, p.m, sums, threads, space.packing);
+    product(p, 0, p.m, sums, p.c_width, threads, space.packing);
     return;
   }
   p.accumulate = false;  // the pass adds
   run_with_epilogue(t, sums, threads, space, [&](int64_t begin, int64_t rows, float* out) {
-    product(p, begin, rows, out, threads, space.packing);
+    product(p, begin, rows, out, p.n, threads, space.packing);
   });
 }
 
@@ -280,16 +288,15 @@ void run_converted(const MatmulTask<S>& t, float* sums, int threads, const Space
 template <typename S>
 void run_native(const MatmulTask<S>& t, float* sums, DnnlProducts& native, int threads,
                 const Space& space) {
-  const auto multiply = [&](int64_t begin, int64_t rows, float* out, bool accumulate) {
-    const S* a = t.a + (t.transpose_a ? begin : begin * t.k);
-    native.run(native_shape(t, rows, accumulate), a, t.b, out, threads, space.scratchpad);
+  const auto multiply = [&](int64_t begin, const ProductShape& shape, float* out) {
+    native.run(shape, t.a + t.a_at(begin), t.b, out, threads, space.scratchpad);
   };
   if (sums != nullptr) {
-    multiply(0, t.m, sums, t.accumulate);
+    multiply(0, native_shape(t, t.m, t.c_width, t.accumulate), sums);
     return;
   }
   run_with_epilogue(t, sums, threads, space, [&](int64_t begin, int64_t rows, float* out) {
-    multiply(begin, rows, out, false);
+    multiply(begin, native_shape(t, rows, t.n, false), out);
   });
 }
 

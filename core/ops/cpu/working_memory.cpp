@@ -13,6 +13,7 @@ class CpuWorkingMemory final : public WorkingMemory {
       : threads_(threads), native_(std::move(native)) {}
 
   size_t always() override { return 0; }
+  size_t logits() override { return size_t{64} << 20; }
   size_t matmul(const MatmulArgs& args) override {
     return detail::matmul_bytes(args, threads_, native_.get());
   }

@@ -53,6 +53,8 @@ GemmKey key_of(const GemmTask& task) {
   return {.m = task.n,
           .n = task.m,
           .k = task.k,
+          .b_stride = task.a_width,
+          .c_stride = task.c_width,
           .transpose_a = task.transpose_b,
           .transpose_b = task.transpose_a,
           .type = task.type,
@@ -99,9 +101,10 @@ void Gemm::describe(const GemmKey& key, const GemmTask& task, Plan& plan) {
   const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
     check_cublas(lt_.desc_set(plan.desc, attribute, &value, sizeof(value)), "describe a product");
   };
-  const auto layout = [&](cublasLtMatrixLayout_t& to, DType type, int64_t rows, int64_t columns) {
+  const auto layout = [&](cublasLtMatrixLayout_t& to, DType type, int64_t rows, int64_t columns,
+                          int64_t stride) {
     check_cublas(lt_.layout_create(&to, cuda_type(type), static_cast<uint64_t>(rows),
-                                   static_cast<uint64_t>(columns), rows),
+                                   static_cast<uint64_t>(columns), stride),
                  "describe a matrix");
   };
   const cublasOperation_t op_a = key.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -112,9 +115,11 @@ void Gemm::describe(const GemmKey& key, const GemmTask& task, Plan& plan) {
   plan.bias = has_bias(key.epilogue);
   plan.aux = has_aux(key.epilogue);
   if (plan.aux) set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, key.m);
-  layout(plan.a, key.type, key.transpose_a ? key.k : key.m, key.transpose_a ? key.m : key.k);
-  layout(plan.b, key.type, key.transpose_b ? key.n : key.k, key.transpose_b ? key.k : key.n);
-  layout(plan.c, key.c_type, key.m, key.n);
+  const int64_t a_rows = key.transpose_a ? key.k : key.m;
+  layout(plan.a, key.type, a_rows, key.transpose_a ? key.m : key.k, a_rows);
+  layout(plan.b, key.type, key.transpose_b ? key.n : key.k, key.transpose_b ? key.k : key.n,
+         key.b_stride);
+  layout(plan.c, key.c_type, key.m, key.n, key.c_stride);
 }
 
 void Gemm::set_pointers(const GemmTask& task, const Plan& plan) {
@@ -160,7 +165,7 @@ void Gemm::choose(const GemmKey& key, const GemmTask& task, CudaStream& stream, 
   if (!measure_) return;
 
   // Measured into memory aside: c may hold sums that must not change.
-  const auto bytes = static_cast<size_t>(task.m * task.n) * size_of(task.c_type);
+  const auto bytes = static_cast<size_t>(task.m * task.c_width) * size_of(task.c_type);
   const auto aside = device_.allocate(bytes);
   GemmChoice best{.microseconds = std::numeric_limits<double>::infinity()};
   for (int i = 0; i < count; ++i) {

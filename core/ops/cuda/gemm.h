@@ -16,6 +16,7 @@ namespace weft {
 // c (+)= epilogue(op(a) op(b)) of row-major matrices: c is [m,n], op(a) [m,k], op(b) [k,n].
 struct GemmTask {
   int64_t m = 0, n = 0, k = 0;
+  int64_t a_width = 0, c_width = 0;  // of rows in memory
   const void *a = nullptr, *b = nullptr;
   void* c = nullptr;
   DType type = DType::bf16, c_type = DType::bf16;

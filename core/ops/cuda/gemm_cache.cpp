@@ -1,6 +1,6 @@
 // The file is text: a line that names the machine, then one line per product,
-//   m n k transpose_a transpose_b type c_type epilogue accumulate alignment workspace us
-//   algorithm...
+//   m n k b_stride c_stride transpose_a transpose_b type c_type epilogue accumulate alignment
+//   workspace us algorithm...
 #include "core/ops/cuda/gemm_cache.h"
 
 #include <unistd.h>
@@ -16,7 +16,7 @@
 namespace weft {
 namespace {
 
-constexpr const char* kTitle = "weft matmul cache 1, ";
+constexpr const char* kTitle = "weft matmul cache 2, ";
 
 std::string file_name(const std::string& machine) {
   std::string name = "matmul-";
@@ -28,10 +28,10 @@ std::string file_name(const std::string& machine) {
 }
 
 std::string to_line(const GemmKey& key, const GemmChoice& choice) {
-  std::string line =
-      fmt::format("{} {} {} {:d} {:d} {} {} {} {:d} {} {} {:.3f}", key.m, key.n, key.k,
-                  key.transpose_a, key.transpose_b, name(key.type), name(key.c_type), key.epilogue,
-                  key.accumulate, key.alignment, choice.workspace_bytes, choice.microseconds);
+  std::string line = fmt::format(
+      "{} {} {} {} {} {:d} {:d} {} {} {} {:d} {} {} {:.3f}", key.m, key.n, key.k, key.b_stride,
+      key.c_stride, key.transpose_a, key.transpose_b, name(key.type), name(key.c_type),
+      key.epilogue, key.accumulate, key.alignment, choice.workspace_bytes, choice.microseconds);
   for (const uint64_t word : choice.algorithm) line += fmt::format(" {:x}", word);
   return line;
 }
@@ -40,9 +40,9 @@ std::string to_line(const GemmKey& key, const GemmChoice& choice) {
 bool from_line(const std::string& line, GemmKey& key, GemmChoice& choice) {
   std::istringstream in(line);
   std::string type, c_type, rest;
-  in >> key.m >> key.n >> key.k >> key.transpose_a >> key.transpose_b >> type >> c_type >>
-      key.epilogue >> key.accumulate >> key.alignment >> choice.workspace_bytes >>
-      choice.microseconds >> std::hex;
+  in >> key.m >> key.n >> key.k >> key.b_stride >> key.c_stride >> key.transpose_a >>
+      key.transpose_b >> type >> c_type >> key.epilogue >> key.accumulate >> key.alignment >>
+      choice.workspace_bytes >> choice.microseconds >> std::hex;
   for (uint64_t& word : choice.algorithm) in >> word;
   if (in.fail() || in >> rest) return false;
   try {

@@ -15,6 +15,7 @@ namespace weft {
 // What algorithms are chosen by: a product as cuBLASLt sees it, column by column.
 struct GemmKey {
   int64_t m = 0, n = 0, k = 0;
+  int64_t b_stride = 0, c_stride = 0;  // of columns in memory
   bool transpose_a = false, transpose_b = false;
   DType type = DType::bf16;    // of a and b
   DType c_type = DType::bf16;  // of c

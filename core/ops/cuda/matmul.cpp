@@ -13,9 +13,11 @@ using detail::raw_or_null;
 
 GemmTask describe(const MatmulArgs& args) {
   GemmTask task;
-  task.m = args.c.shape().rows();
-  task.n = args.c.shape().back();
-  task.k = args.transpose_a ? args.a.shape().rows() : args.a.shape().back();
+  task.m = args.m();
+  task.n = args.n();
+  task.k = args.k();
+  task.a_width = args.a.shape().back();
+  task.c_width = args.c.shape().back();
   task.a = args.a.raw();
   task.b = args.b.raw();
   task.c = args.c.raw();

@@ -14,6 +14,10 @@ struct Product {
   Activation activation = Activation::none;
   Activation gradient = Activation::none;
   bool input_is_c = false;
+  int64_t a_spare = 0, c_spare = 0;  // columns in memory beyond those of the product
+
+  int64_t a_width() const { return (ta ? m : k) + a_spare; }
+  int64_t c_width() const { return n + c_spare; }
 };
 
 const char* name_of(Activation a) {
@@ -73,6 +77,8 @@ std::string name_of(const Product& p) {
   if (p.keep_pre) name += "/keep_pre";
   if (p.gradient != Activation::none) name += std::string("/gradient_") + name_of(p.gradient);
   if (p.input_is_c) name += "/input_is_c";
+  if (p.a_spare > 0) name += "/wide_a";
+  if (p.c_spare > 0) name += "/wide_c";
   return fmt::format("{}/{}x{}x{}", name, p.m, p.k, p.n);
 }
 
@@ -97,10 +103,10 @@ void reference(const Product& p, Values& v) {
     for (int64_t j = 0; j < p.n; ++j) {
       double sum = 0;
       for (int64_t k = 0; k < p.k; ++k) {
-        sum += v["a"][static_cast<size_t>(p.ta ? k * p.m + i : i * p.k + k)] *
+        sum += v["a"][static_cast<size_t>(p.ta ? k * p.a_width() + i : i * p.a_width() + k)] *
                v["b"][static_cast<size_t>(p.tb ? j * p.k + k : k * p.n + j)];
       }
-      const auto at = static_cast<size_t>(i * p.n + j);
+      const auto at = static_cast<size_t>(i * p.c_width() + j);
       double& c = v["c"][at];
       if (p.accumulate) {
         c += sum;
@@ -184,7 +190,7 @@ OpCase make(const Product& p, bool perf = false) {
   const bool slopes = p.activation != Activation::none || p.gradient != Activation::none;
   const auto roundings = [&](int64_t n) { return slopes ? 1.2 * static_cast<double>(n) : 0; };
   c.slots = {{.name = "a",
-              .shape = p.ta ? Shape{p.k, p.m} : Shape{p.m, p.k},
+              .shape = {p.ta ? p.k : p.m, p.a_width()},
               .tolerance = units(p.n) + 16,
               .gradient_roundings = 1 + roundings(p.n)},
              {.name = "b",
@@ -193,8 +199,8 @@ OpCase make(const Product& p, bool perf = false) {
               .weight = true,
               .gradient_roundings = roundings(p.m)},
              {.name = "c",
-              .shape = {p.m, p.n},
-              .role = p.accumulate || p.input_is_c ? Role::updated : Role::output,
+              .shape = {p.m, p.c_width()},
+              .role = p.accumulate || p.input_is_c || p.c_spare > 0 ? Role::updated : Role::output,
               .tolerance = units(p.k)}};
   if (p.bias) {
     c.slots.push_back({.name = "bias",
@@ -216,7 +222,10 @@ OpCase make(const Product& p, bool perf = false) {
   }
   c.forward = [p](Run& r) { r.ops.matmul(arguments(p, r), r.stream); };
   c.reference = [p](Values& v) { reference(p, v); };
-  const bool differentiable = (p.activation == Activation::none || p.keep_pre) && !p.input_is_c;
+  // Backward multiplies by transposes: what is wide must not come to stand second there.
+  const bool wide_second = (p.a_spare > 0 && p.tb) || (p.c_spare > 0 && (p.ta || !p.tb));
+  const bool differentiable =
+      (p.activation == Activation::none || p.keep_pre) && !p.input_is_c && !wide_second;
   if (differentiable && !perf) c.backward = [p](Run& r) { backward(p, r); };
   c.cost.flops = 2.0 * static_cast<double>(p.m * p.k * p.n);
   c.perf = perf;
@@ -234,6 +243,8 @@ std::vector<OpCase> matmul_cases() {
       cases.push_back(make({.m = 37, .k = 19, .n = 45, .ta = ta, .tb = tb}));
       cases.push_back(make({.m = 9, .k = 70, .n = 33, .ta = ta, .tb = tb, .accumulate = true}));
       cases.push_back(make({.m = 13, .k = 8, .n = 21, .ta = ta, .tb = tb, .bias = true}));
+      cases.push_back(make({.m = 13, .k = 8, .n = 21, .ta = ta, .tb = tb, .a_spare = 3}));
+      cases.push_back(make({.m = 13, .k = 8, .n = 21, .ta = ta, .tb = tb, .c_spare = 11}));
       for (const Activation act : {relu, gelu_tanh, gelu}) {
         Product p{.m = 7, .k = 12, .n = 18, .ta = ta, .tb = tb};
         p.activation = act;

@@ -65,8 +65,12 @@ class DnnlProductsTest : public testing::TestWithParam<DType> {
              const std::vector<float>& b, const std::vector<float>& before,
              const std::vector<float>& got) const {
     for (int64_t i = 0; i < s.m; ++i) {
+      for (int64_t j = s.n; j < s.out_stride; ++j) {
+        const auto at = static_cast<size_t>(i * s.out_stride + j);
+        ASSERT_EQ(got[at], before[at]) << "beside row " << i;
+      }
       for (int64_t j = 0; j < s.n; ++j) {
-        const auto at = static_cast<size_t>(i * s.n + j);
+        const auto at = static_cast<size_t>(i * s.out_stride + j);
         double want = s.accumulate ? static_cast<double>(before[at]) : 0.0;
         double size = std::fabs(want);
         for (int64_t c = 0; c < s.k; ++c) {
@@ -89,7 +93,7 @@ class DnnlProductsTest : public testing::TestWithParam<DType> {
 
 // Every way of lying in memory, whole and as a block of rows of a larger a.
 TEST_P(DnnlProductsTest, AreSumsInF32) {
-  constexpr int64_t kRowsBefore = 3, kRowsAfter = 2;
+  constexpr int64_t kRowsBefore = 3, kRowsAfter = 2, kSpareColumns = 5;
   for (const Case& c : kCases) {
     for (int form = 0; form < 16; ++form) {
       const bool transpose_a = (form & 1) != 0;
@@ -99,6 +103,7 @@ TEST_P(DnnlProductsTest, AreSumsInF32) {
                            .n = c.n,
                            .k = c.k,
                            .a_stride = transpose_a ? rows : c.k,
+                           .out_stride = c.n + (block ? kSpareColumns : 0),
                            .transpose_a = transpose_a,
                            .transpose_b = (form & 2) != 0,
                            .accumulate = (form & 4) != 0};
@@ -106,7 +111,7 @@ TEST_P(DnnlProductsTest, AreSumsInF32) {
       const int64_t skip = !block ? 0 : kRowsBefore * (transpose_a ? 1 : c.k);
       const std::vector<float> a = draw(rows * c.k, 1);
       const std::vector<float> b = draw(c.k * c.n, 2);
-      const std::vector<float> out = draw(c.m * c.n, 3);
+      const std::vector<float> out = draw(c.m * s.out_stride, 3);
       for (const int threads : {1, 2}) {
         check(s, skip, a, b, out, multiply(s, a, skip, b, out, threads));
       }
@@ -116,12 +121,13 @@ TEST_P(DnnlProductsTest, AreSumsInF32) {
 
 // The primitive of a shape is made once; later calls bring other memory.
 TEST_P(DnnlProductsTest, GiveTheSameBitsAgain) {
-  const ProductShape s{.m = 130, .n = 70, .k = 515, .a_stride = 515};
+  const ProductShape s{.m = 130, .n = 70, .k = 515, .a_stride = 515, .out_stride = 70};
   const std::vector<float> a = draw(s.m * s.k, 1);
   const std::vector<float> b = draw(s.k * s.n, 2);
   const std::vector<float> out(static_cast<size_t>(s.m * s.n), 0.0F);
   const std::vector<float> first = multiply(s, a, 0, b, out, 2);
-  multiply({.m = 4, .n = 4, .k = 4, .a_stride = 4}, a, 0, b, std::vector<float>(16), 2);
+  multiply({.m = 4, .n = 4, .k = 4, .a_stride = 4, .out_stride = 4}, a, 0, b,
+           std::vector<float>(16), 2);
   EXPECT_EQ(multiply(s, a, 0, b, out, 2), first);
   EXPECT_EQ(products_->kept(), 2u);
   EXPECT_NE(multiply(s, b, 0, a, out, 2), first);

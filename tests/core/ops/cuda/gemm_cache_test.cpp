@@ -23,7 +23,13 @@ class GemmCacheTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   static GemmKey key() {
-    return {.m = 4800, .n = 32768, .k = 1600, .transpose_a = true, .epilogue = 36};
+    return {.m = 4800,
+            .n = 32768,
+            .k = 1600,
+            .b_stride = 1600,
+            .c_stride = 4800,
+            .transpose_a = true,
+            .epilogue = 36};
   }
   static GemmChoice choice(uint64_t first) {
     GemmChoice c{.workspace_bytes = 4096, .microseconds = 12.5};
@@ -56,7 +62,7 @@ TEST_F(GemmCacheTest, KeepsChoicesBetweenRuns) {
 TEST_F(GemmCacheTest, TellsProductsApart) {
   GemmCache cache(folder_, kMachine);
   cache.put(key(), choice(1));
-  std::vector<GemmKey> others(10, key());
+  std::vector<GemmKey> others(12, key());
   others[0].m = 1;
   others[1].n = 1;
   others[2].k = 1;
@@ -67,6 +73,8 @@ TEST_F(GemmCacheTest, TellsProductsApart) {
   others[7].epilogue = 1;
   others[8].accumulate = true;
   others[9].alignment = 8;
+  others[10].b_stride = 1664;
+  others[11].c_stride = 4864;
   for (const GemmKey& other : others) EXPECT_EQ(cache.find(other), nullptr);
   for (const GemmKey& other : others) cache.put(other, choice(2));
   cache.save();
