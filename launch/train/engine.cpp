@@ -55,7 +55,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
       handover_(rank.device.make_event()),
-      passes_(rank.recorder, rank.compute),
+      passes_(rank.recorder, rank.ops, rank.compute),
       inputs_(rank.device, rank.compute, plan_.rows(), sequence_length_, share_),
       report_(rank.device, rank.compute) {
   WEFT_CHECK(rank.recorder == nullptr || groups().nobody(),

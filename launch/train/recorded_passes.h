@@ -4,7 +4,8 @@
 // time it is recorded, and run from the recording; from then on only the recording runs, together
 // with what the pass left on the host: the tensors saved for the next pass, and who was told of
 // complete gradients. Listeners are told after a recorded pass, not during it, so whatever they
-// enqueue (sums over ranks, say) is no part of the recording.
+// enqueue (sums over ranks, say) is no part of the recording. Should the working memory of
+// operations have been allocated anew, a pass is recorded again.
 #pragma once
 
 #include <compare>
@@ -32,8 +33,9 @@ class RecordedPasses {
     auto operator<=>(const Key&) const = default;
   };
 
-  // Both are borrowed. Without a recorder every pass runs as it is.
-  RecordedPasses(Recorder* recorder, Stream& stream) : recorder_(recorder), stream_(stream) {}
+  // All are borrowed; `ops` are those of the passes. Without a recorder every pass runs as it is.
+  RecordedPasses(Recorder* recorder, const Ops& ops, Stream& stream)
+      : recorder_(recorder), ops_(ops), stream_(stream) {}
 
   // Runs `pass`, a function of a GradientListener* that enqueues on the stream and returns a
   // tensor, or its recording under `key`; returns what it returns. Passes of one key differ in
@@ -47,7 +49,9 @@ class RecordedPasses {
       piece.ran = true;
       return pass(listener);
     }
-    if (piece.recording == nullptr) {
+    if (piece.recording == nullptr || piece.reserved != ops_.reserved()) {
+      piece.told.parameters.clear();
+      piece.reserved = ops_.reserved();
       recorder_->begin(stream_);
       piece.result = pass(&piece.told);
       piece.recording = recorder_->end(stream_);
@@ -69,6 +73,7 @@ class RecordedPasses {
   };
   struct Piece {
     bool ran = false;
+    size_t reserved = 0;  // working memory when it was recorded
     std::unique_ptr<Recording> recording;
     Tensor result;
     Saved::State left;
@@ -76,6 +81,7 @@ class RecordedPasses {
   };
 
   Recorder* recorder_;
+  const Ops& ops_;
   Stream& stream_;
   std::map<Key, Piece> pieces_;
 };

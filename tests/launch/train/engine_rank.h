@@ -135,6 +135,7 @@ class EngineRank {
   double gradients() { return engine_.gradients(0, fill_); }
 
   int64_t recorded_runs() const { return recording_ ? recording_->runs() : 0; }
+  RecordingOps& recording() { return *recording_; }
   Engine& engine() { return engine_; }
   Device& device() { return *machine_.device; }
   Stream& compute() { return *machine_.compute; }

@@ -110,6 +110,23 @@ std::vector<Case> cases() {
 INSTANTIATE_TEST_SUITE_P(Cases, RecordedPassesTest, testing::ValuesIn(cases()),
                          [](const auto& test) { return std::string(test.param.name); });
 
+TEST(RecordedPassesMemoryTest, AreRecordedAgainWhenWorkingMemoryHasMoved) {
+  const RunConfig config = small_run(4);
+  run_local_ranks(1, [&](Bootstrap& bootstrap) {
+    EngineRank eager(config, bootstrap), rank(config, bootstrap, nullptr, true);
+    for (int64_t update = 1; update <= 2; ++update) {
+      EXPECT_EQ(rank.step(update).loss, eager.step(update).loss);
+    }
+    EXPECT_EQ(rank.recording().recordings(), 2);  // a forward and a backward
+    rank.recording().reserve(rank.recording().reserved() + (size_t{1} << 20));
+    for (int64_t update = 3; update <= 5; ++update) {
+      EXPECT_EQ(rank.step(update).loss, eager.step(update).loss);
+    }
+    EXPECT_EQ(rank.recording().recordings(), 4);
+    EXPECT_EQ(rank.recorded_runs(), 5 * 6 - 2);
+  });
+}
+
 // What the comparison is there to find: dropout's masks are values of arguments, so the recording
 // repeats those of one micro-batch. That is why cross_check refuses it.
 TEST(RecordedPassesFaultTest, AValueThatChangesWithTheMicroBatchIsNoticed) {

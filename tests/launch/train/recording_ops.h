@@ -16,6 +16,7 @@ class RecordingOps final : public Ops, public Recorder {
   explicit RecordingOps(Ops& inner) : inner_(inner) {}
 
   int64_t runs() const { return runs_; }  // of all recordings
+  int64_t recordings() const { return recordings_; }
 
   void begin(Stream& stream) override {
     WEFT_CHECK(recorded_ == nullptr, "a recording began within another");
@@ -24,6 +25,7 @@ class RecordingOps final : public Ops, public Recorder {
   std::unique_ptr<Recording> end(Stream& stream) override {
     WEFT_CHECK(recorded_ == &stream && !noted_.empty(), "a recording of nothing");
     recorded_ = nullptr;
+    ++recordings_;
     return std::make_unique<Noted>(*this, std::move(noted_));
   }
 
@@ -147,6 +149,7 @@ class RecordingOps final : public Ops, public Recorder {
   Stream* recorded_ = nullptr;
   std::vector<Call> noted_;
   int64_t runs_ = 0;
+  int64_t recordings_ = 0;
 };
 
 }  // namespace weft
