@@ -59,9 +59,13 @@ elseif(WEFT_SANITIZE MATCHES "address")
        UBSAN_OPTIONS=print_stacktrace=1)
 endif()
 
-# How tests start ranks: any number on any machine, unbound, over shared memory and loopback.
-set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca btl self,vader
-                     --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1)
+# How tests start ranks: any number on any machine, unbound, over shared memory and loopback. Empty
+# without MPI: tests of programs then take `weft launch`.
+set(WEFT_TEST_MPIRUN "")
+if(TARGET weft_mpi)
+  set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca btl self,vader
+                       --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1)
+endif()
 
 # How tests start ranks without MPI.
 set(WEFT_TEST_ENV_RANKS ${CMAKE_SOURCE_DIR}/tests/support/env_ranks.py)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs that begin with the weights of another one, and tensors that do not train, on one rank and
-under mpirun.
+on several.
 
     init_from_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
@@ -12,8 +12,8 @@ from train_program import TrainTest, main
 
 # All frozen: after a step, the weights are still those that the run began with.
 FROZEN = {"optimizer__freeze": "['*']"}
-LAYOUTS = [{}, {"mpi": 2}, {"mpi": 2, "mesh__tp": 2}, {"mpi": 2, "mesh__zero": 3},
-           {"mpi": 2, "mesh__pp": 2}, {"mpi": 2, "mesh__cp": 2}]
+LAYOUTS = [{}, {"ranks": 2}, {"ranks": 2, "mesh__tp": 2}, {"ranks": 2, "mesh__zero": 3},
+           {"ranks": 2, "mesh__pp": 2}, {"ranks": 2, "mesh__cp": 2}]
 
 
 class InitFromTest(TrainTest):

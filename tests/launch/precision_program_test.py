@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """`weft train` in 16-bit types: scales that overflow are found and survive a resume, alike on one
-rank and under mpirun.
+rank and on several.
 
-    precision_program_test.py PATH_OF_WEFT MPIRUN ARGUMENTS...
+    precision_program_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
 
 from train_program import TrainTest, main
@@ -19,9 +19,9 @@ class PrecisionTest(TrainTest):
             scales[r["step"]] = (r["loss_scale"], r["skipped_steps"])
         return scales
 
-    def test_overflow_is_skipped_alike_on_one_rank_and_under_mpirun(self):
+    def test_overflow_is_skipped_alike_on_one_rank_and_on_processes(self):
         output = self.train("one", **F16)
-        self.train("two", mpi=2, **F16)
+        self.train("two", ranks=2, **F16)
         scales = self.scales("one")
         skipped = scales[30][1]
         self.assertGreater(skipped, 0)
@@ -35,7 +35,7 @@ class PrecisionTest(TrainTest):
         self.assertLess(self.losses("one")[30], self.losses("one")[1])
 
         # Resumed in the middle, on other ranks.
-        self.train("halves", "--steps", "13", mpi=2, mesh__zero=2, **F16)
+        self.train("halves", "--steps", "13", ranks=2, mesh__zero=2, **F16)
         self.train("halves", "--resume", "auto", **F16)
         self.assertEqual(self.scales("halves"), scales)
         self.assertEqual(self.trace("halves"), self.trace("one"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`weft train --resume auto` beside damaged checkpoints, on one rank and under mpirun.
+"""`weft train --resume auto` beside damaged checkpoints, on one rank and on several.
 
     resume_damage_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
@@ -40,10 +40,10 @@ class ResumeDamageTest(TrainTest):
         self.assert_goes_back("one", "rank_00000.h5", {})
 
     def test_goes_back_when_every_rank_sees_the_damage(self):
-        self.assert_goes_back("both", "rank_00000.h5", {"mpi": 2})
+        self.assert_goes_back("both", "rank_00000.h5", {"ranks": 2})
 
     def test_goes_back_when_one_rank_sees_the_damage(self):
-        output = self.assert_goes_back("half", "rank_00001.h5", {"mpi": 2}, mesh__tp=2)
+        output = self.assert_goes_back("half", "rank_00001.h5", {"ranks": 2}, mesh__tp=2)
         self.assertIn("passed over: rank 1: ", output)
 
     def test_goes_back_twice(self):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`weft train --trace`: one file with a lane per rank and stream, which browsers can draw.
 
-    trace_program_test.py PATH_OF_WEFT MPIRUN ARGUMENTS...
+    trace_program_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
 
 import collections
@@ -63,8 +63,8 @@ class TraceTest(TrainTest):
             matmul = next(e for e in spans[rank, "compute"] if e["name"] == "matmul")
             self.assertEqual(matmul["args"]["shapes"], "f32[192, 32] f32[96, 32] f32[6, 32, 96]")
 
-    def test_tensor_parallel_over_mpi(self):
-        spans = self.read("--steps", "5", mpi=2, mesh__tp=2, name="tp")
+    def test_tensor_parallel_over_processes(self):
+        spans = self.read("--steps", "5", ranks=2, mesh__tp=2, name="tp")
         self.check(spans, [1, 2, 3], "tensor parallel")
         for rank in 0, 1:
             # In backward of the two products of a block that share their input.

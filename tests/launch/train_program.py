@@ -1,6 +1,7 @@
 """What the tests of `weft train` as a program share: a made-up text, its dataset, and runs.
 
-A test program is started as TEST.py PATH_OF_WEFT [MPIRUN ARGUMENTS...].
+A test program is started as TEST.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]. Without mpirun, which builds
+without MPI have no use for, `weft launch` starts the processes.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 import unittest
 
 WEFT = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "weft"
-MPIRUN = sys.argv[2:] or ["mpirun"]
+MPIRUN = sys.argv[2:]
 PATIENCE = 120  # seconds that anything may take on a busy machine
 
 # One compute thread: the bits are those of any number, and ranks do not fight for cores.
@@ -27,6 +28,13 @@ schedule: {warmup_steps: 5}
 checkpoint: {interval: 10}
 cpu: {threads: 1}
 """
+
+
+def on_processes(count, *arguments):
+    """The command line of weft with these arguments on so many processes."""
+    if MPIRUN:
+        return [*MPIRUN, "-np", str(count), WEFT, *arguments]
+    return [WEFT, "launch", "-n", str(count), "--", *arguments]
 
 
 def made_up_text():
@@ -57,13 +65,12 @@ class TrainTest(unittest.TestCase):
                               check=False, stdin=subprocess.DEVNULL, timeout=PATIENCE, user=user)
 
     @staticmethod
-    def command(name, *arguments, mpi=0, **sets):
+    def command(name, *arguments, ranks=0, **sets):
         """The command line of the run `name`; steps__x=1 sets the key steps.x."""
-        line = [*MPIRUN, "-np", str(mpi)] if mpi else []
-        line += [WEFT, "train", "run.yaml", *arguments]
+        train = ["train", "run.yaml", *arguments]
         for key, value in {"name": name, **sets}.items():
-            line += ["--set", f"{key.replace('__', '.')}={value}"]
-        return line
+            train += ["--set", f"{key.replace('__', '.')}={value}"]
+        return on_processes(ranks, *train) if ranks else [WEFT, *train]
 
     def start(self, name, *arguments, **options):
         process = subprocess.Popen(self.command(name, *arguments, **options), cwd=self.root,

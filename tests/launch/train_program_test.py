@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""`weft train` on one rank, several and under mpirun; stopped, killed and resumed.
+"""`weft train` on one rank and several, threads and processes; stopped, killed and resumed.
 
-    train_program_test.py PATH_OF_WEFT MPIRUN ARGUMENTS...
+    train_program_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
 
 import os
@@ -11,8 +11,9 @@ import re
 import signal
 import subprocess
 import time
+import unittest
 
-from train_program import PATIENCE, TrainTest, main
+from train_program import MPIRUN, PATIENCE, TrainTest, main
 
 
 class LayoutsTest(TrainTest):
@@ -24,19 +25,20 @@ class LayoutsTest(TrainTest):
         self.train("one", "--steps", "20", **self.CHAR)
         self.train("local2", "--steps", "20", "--local-ranks", "2", **self.CHAR)
         self.train("local4", "--steps", "20", "--local-ranks", "4", **self.CHAR)
-        self.train("mpi2", "--steps", "20", mpi=2, **self.CHAR)
-        self.assertEqual(self.trace("mpi2"), self.trace("local2"))
-        self.assertEqual(self.state("mpi2", 20), self.state("local2", 20))
+        self.train("processes2", "--steps", "20", ranks=2, **self.CHAR)
+        self.assertEqual(self.trace("processes2"), self.trace("local2"))
+        self.assertEqual(self.state("processes2", 20), self.state("local2", 20))
         one = self.losses("one")
         self.assertEqual(list(one), list(range(1, 21)))
-        for name in ("local2", "local4", "mpi2"):
+        for name in ("local2", "local4", "processes2"):
             for step, loss in self.losses(name).items():
                 # Why this bound: tests/launch/train/layouts_test.cpp.
                 self.assertLessEqual(abs(loss - one[step]), 1e-6 * one[step], f"{name}, {step}")
 
 
+    @unittest.skipUnless(MPIRUN, "weft launch starts one command line")
     def test_ranks_that_read_different_configurations_are_refused(self):
-        line = self.command("mixed", mpi=1, seed=1)
+        line = self.command("mixed", ranks=1, seed=1)
         line += [":", "-np", "1", *self.command("mixed", seed=2)]
         result = subprocess.run(line, cwd=self.root, capture_output=True, text=True, check=False,
                                 stdin=subprocess.DEVNULL, timeout=PATIENCE)
@@ -184,17 +186,17 @@ class StopTest(TrainTest):
                 self.assertEqual(self.trace(name), self.trace(name + "-whole"))
                 self.assertEqual(self.state(name, step + 3), self.state(name + "-whole", step + 3))
 
-    def test_ends_when_one_rank_of_an_mpi_job_is_told_to(self):
-        process = self.start("rank", mpi=2, **self.ENDLESS)
+    def test_ends_when_one_process_of_a_job_is_told_to(self):
+        process = self.start("rank", ranks=2, **self.ENDLESS)
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
         output, _ = self.stop(process, "rank",
                               lambda: os.kill(int(children.read_text().split()[-1]), signal.SIGTERM))
         self.assertEqual(process.returncode, 0, output)
 
-    def test_ends_when_mpirun_is_told_to(self):
-        # mpirun passes SIGTERM on, kills what still runs after a while and ends with 1.
-        process = self.start("mpirun", mpi=2, **self.ENDLESS)
-        self.stop(process, "mpirun", process.terminate)
+    def test_ends_when_the_launcher_is_told_to(self):
+        # It passes SIGTERM on. mpirun kills what still runs after a while and ends with 1.
+        process = self.start("launcher", ranks=2, **self.ENDLESS)
+        self.stop(process, "launcher", process.terminate)
 
 
 if __name__ == "__main__":

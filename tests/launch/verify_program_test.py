@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """weft verify as its callers see it: on threads, on the processes of a job, and broken on purpose.
 
-    verify_program_test.py PATH_OF_WEFT MPIRUN [MPIRUN_OPTION ...]
+    verify_program_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 """
 
 import os
@@ -9,14 +9,16 @@ import subprocess
 import sys
 import unittest
 
-WEFT, *MPIRUN = sys.argv[1:] or ["weft", "mpirun"]
+from train_program import WEFT, on_processes
+
 MODEL = os.path.join(os.path.dirname(__file__), "../../configs/models/gpt2-124m.yaml")
 
 
 def verify(*arguments, ranks=0):
-    launcher = [*MPIRUN, "-np", str(ranks)] if ranks else []
-    return subprocess.run([*launcher, WEFT, "verify", MODEL, *arguments], capture_output=True,
-                          text=True, check=False, stdin=subprocess.DEVNULL)
+    line = ["verify", MODEL, *arguments]
+    line = on_processes(ranks, *line) if ranks else [WEFT, *line]
+    return subprocess.run(line, capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL)
 
 
 class VerifyProgramTest(unittest.TestCase):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What happens to a rank while it writes checkpoints never costs more than the steps since the last one.
 
-    write_faults_test.py PATH_OF_WEFT MPIRUN ARGUMENTS...
+    write_faults_test.py PATH_OF_WEFT [MPIRUN ARGUMENTS...]
 
 A run of four processes saves beside training, twice, and at its end. At the K-th call by which a rank
 writes, that rank is killed, or the call fails, writes less, or takes its time. The job must end by itself,
@@ -38,7 +38,7 @@ class WriteFaultsTest(TrainTest):
 
     def run_with_fault(self, name, fault):
         """(exit code, output) of a run that ends by itself, whatever becomes of a rank."""
-        process = self.start(name, "--write-fault", fault, mpi=RANKS, **SETS)
+        process = self.start(name, "--write-fault", fault, ranks=RANKS, **SETS)
         output, _ = process.communicate(timeout=PATIENCE)
         return process.returncode, output
 
@@ -56,7 +56,7 @@ class WriteFaultsTest(TrainTest):
             self.assertIn(code, (0, 4), output)
             self.assertLessEqual(len(re.findall("checkpoint not saved", output)), 1, output)
         self.assert_published_is_intact(name)
-        self.train(name, "--resume", "auto", mpi=RANKS, **SETS)
+        self.train(name, "--resume", "auto", ranks=RANKS, **SETS)
         self.assertEqual(self.trace(name), self.trace("whole"))
         self.assertEqual(self.state(name, 6), self.state("whole", 6))
         self.assertEqual(list(self.checkpoints(name).glob(".tmp-*")), [])
@@ -86,7 +86,7 @@ class WriteFaultsTest(TrainTest):
         self.assertTrue(reached["kill"] and reached["eio"], reached)
 
     def test_published_checkpoints_survive_whatever_happens_to_a_write(self):
-        self.train("whole", mpi=RANKS, **SETS)
+        self.train("whole", ranks=RANKS, **SETS)
         which = os.environ.get("WEFT_WRITE_FAULTS", "1:5")
         if which == "all":
             self.check_all()
