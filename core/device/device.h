@@ -60,7 +60,7 @@ class Device {
   virtual ~Device() = default;
   virtual DeviceKind kind() const = 0;
   virtual std::string description() const = 0;
-  // Host threads that work on a compute stream together; 1 on a GPU.
+  // Host threads of the rank that has this device; on a CPU they work on a compute stream together.
   virtual int threads() const { return 1; }
   // Whether anything lies behind the addresses of its buffers; not on a planner's.
   virtual bool has_memory() const { return true; }

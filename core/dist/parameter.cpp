@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "core/base/philox.h"
+#include "core/device/cpu/parallel_for.h"
 #include "core/dist/upload.h"
 #include "core/ops/ops.h"
 
@@ -11,7 +13,8 @@ namespace weft {
 namespace {
 
 // Writes the initial values of `region` to out[0, extent.elements()).
-void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, float* out) {
+void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, int threads,
+                    float* out) {
   if (spec.init.kind != Init::Kind::normal) {
     const float value = spec.init.kind == Init::Kind::ones ? 1.0f : 0.0f;
     std::fill(out, out + region.extent.elements(), value);
@@ -23,12 +26,16 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
   const bool matrix = region.extent.rank() == 2;
   const int64_t rows = matrix ? region.extent[0] : 1;
   const int64_t columns = region.extent.back();
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t first = matrix
-                              ? (region.offset[0] + i) * region.tensor_shape[1] + region.offset[1]
-                              : region.offset[0];
-    fill_normal(key, static_cast<uint64_t>(first), columns, spec.init.stddev, out + i * columns);
-  }
+  constexpr int64_t kGrainElements = 32768;  // about a millisecond
+  const int64_t grain = std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, columns));
+  parallel_for(threads, rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = region.offset[0] + i;
+      const int64_t first =
+          matrix ? row * region.tensor_shape[1] + region.offset[1] : region.offset[0];
+      fill_normal(key, static_cast<uint64_t>(first), columns, spec.init.stddev, out + i * columns);
+    }
+  });
 }
 
 }  // namespace
@@ -208,22 +215,21 @@ ParameterSet::Values ParameterSet::kept_values(const Parameter& p) const {
 void ParameterSet::initialize(uint64_t seed, Device& device, Stream& stream) {
   if (!device.has_memory()) return;
   std::vector<float> f32;
-  const auto fill = [&](const Parameter& p, ElementRange range, const Tensor& elements) {
-    f32.resize(static_cast<size_t>(range.size()));
-    for (const Region& r : clip(regions(p.spec, mesh_, coord_), range)) {
-      initial_values(p.spec, r, seed, f32.data() + r.local_begin - range.begin);
-    }
-    upload(f32, elements, device, stream);
-  };
   for (const auto& p : parameters_) {
     const Values kept = kept_values(*p);
-    fill(*p, kept.range, kept.elements);
-    if (!has_masters_) continue;
-    if (sharding_.zero == 3) {
-      fill(*p, p->own, p->own_value);
-    } else {
-      fill(*p, {0, p->local.elements()}, p->value.view({p->local.elements()}));
+    // What is computed with, beside masters: all that is local, or this rank's share.
+    const bool local = has_masters_ && sharding_.zero < 3;
+    const ElementRange all = local ? ElementRange{0, p->local.elements()} : kept.range;
+    f32.resize(static_cast<size_t>(all.size()));
+    for (const Region& r : clip(regions(p->spec, mesh_, coord_), all)) {
+      initial_values(p->spec, r, seed, device.threads(), f32.data() + r.local_begin - all.begin);
     }
+    const auto values = std::span<const float>(f32);
+    upload(values.subspan(static_cast<size_t>(kept.range.begin - all.begin),
+                          static_cast<size_t>(kept.range.size())),
+           kept.elements, device, stream);
+    if (!has_masters_) continue;
+    upload(values, local ? p->value.view({p->local.elements()}) : p->own_value, device, stream);
   }
 }
 

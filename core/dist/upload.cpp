@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "core/device/cpu/parallel_for.h"
 #include "core/kernels/storage.h"
 
 namespace weft {
@@ -10,7 +11,12 @@ namespace {
 template <typename S, typename T>
 void upload_as(std::span<const T> values, const Tensor& to, Device& device, Stream& stream) {
   std::vector<S> stored(values.size());
-  for (size_t i = 0; i < values.size(); ++i) stored[i] = kernels::store<S>(values[i]);
+  const auto count = static_cast<int64_t>(values.size());
+  parallel_for(device.threads(), count, 16384, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      stored[i] = kernels::store<S>(values[i]);
+    }
+  });
   device.copy_to_device(to.raw(), stored.data(), to.bytes(), stream);
   stream.synchronize();
 }

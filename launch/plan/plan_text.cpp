@@ -57,16 +57,20 @@ std::string published_text(const RunConfig& config, const MeshShape& mesh,
 std::string memory_text(const RunConfig& config, const MeshShape& mesh,
                         const std::vector<Rehearsal>& stages) {
   std::string text = headline(config, mesh) + stage_heads("MiB", stages.size(), 12);
+  const bool on_gpu = config.device == DeviceKind::cuda;
   for (size_t i = 0; i < stages.front().memory.size(); ++i) {
-    text += fmt::format("{:<22}", stages.front().memory[i].name);
+    const SegmentBytes& segment = stages.front().memory[i];
+    text += fmt::format("{:<22}", segment.name + (on_gpu && segment.of_host ? " (host)" : ""));
     for (const Rehearsal& r : stages) {
       text += fmt::format("{:>12.1f}", mib(static_cast<double>(r.memory[i].bytes)));
     }
     text += "\n";
   }
-  text += fmt::format("{:<22}", "total");
+  text += fmt::format("{:<22}", on_gpu ? "total on the GPU" : "total");
   for (const Rehearsal& r : stages) {
-    text += fmt::format("{:>12.1f}", mib(static_cast<double>(total_bytes(r))));
+    size_t bytes = 0;
+    for (const SegmentBytes& s : r.memory) bytes += on_gpu && s.of_host ? 0 : s.bytes;
+    text += fmt::format("{:>12.1f}", mib(static_cast<double>(bytes)));
   }
   return text + "\n" + published_text(config, mesh, stages);
 }

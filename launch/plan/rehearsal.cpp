@@ -42,10 +42,4 @@ std::vector<Rehearsal> rehearse_stages(const RunConfig& config, const MeshShape&
   return stages;
 }
 
-size_t total_bytes(const Rehearsal& rehearsal) {
-  size_t sum = 0;
-  for (const SegmentBytes& s : rehearsal.memory) sum += s.bytes;
-  return sum;
-}
-
 }  // namespace weft

@@ -26,6 +26,4 @@ Rehearsal rehearse(const RunConfig& config, const MeshShape& mesh, int rank);
 // for what the last share of something that does not divide lacks.
 std::vector<Rehearsal> rehearse_stages(const RunConfig& config, const MeshShape& mesh);
 
-size_t total_bytes(const Rehearsal& rehearsal);
-
 }  // namespace weft

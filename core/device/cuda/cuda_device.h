@@ -45,6 +45,7 @@ class CudaDevice final : public Device {
   CudaDevice(int index, DeviceOptions options);
   DeviceKind kind() const override { return DeviceKind::cuda; }
   std::string description() const override;
+  int threads() const override { return options_.threads; }
   std::optional<size_t> free_bytes() const override;
   std::unique_ptr<Buffer> allocate(size_t bytes) override;
   std::unique_ptr<Buffer> allocate_host(size_t bytes) override;

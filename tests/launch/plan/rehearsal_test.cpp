@@ -112,6 +112,11 @@ TEST(PlanText, NamesEverySegmentAndAxis) {
   for (const char* word : {"8 ranks", "stage 1", "weights", "activations", "total", "1910.02054"}) {
     EXPECT_NE(memory.find(word), std::string::npos) << word << " in\n" << memory;
   }
+  run.device = DeviceKind::cuda;
+  const std::string on_gpus = memory_text(run, mesh, stages);
+  for (const char* word : {"total on the GPU", "staging (host)"}) {
+    EXPECT_NE(on_gpus.find(word), std::string::npos) << word << " in\n" << on_gpus;
+  }
   const std::string communication = communication_text(run, mesh, stages);
   for (const char* word : {"pp.act exchange", "tp all_gather", "dp+cp all_reduce", "world"}) {
     EXPECT_NE(communication.find(word), std::string::npos) << word << " in\n" << communication;
