@@ -52,6 +52,9 @@ class Communicator {
   // Returns when every rank has called it. Blocks the calling thread; no stream may have unfinished
   // calls on this communicator.
   virtual void barrier() = 0;
+  // Throws Error{peer} where a call that ended without an exception may have left its result
+  // unfinished: collectives of GPUs that were given up. For after a stream was synchronized.
+  virtual void check() {}
 };
 
 // The control plane: how the ranks of a job found each other. Small host messages only, called from

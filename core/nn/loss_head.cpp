@@ -8,6 +8,7 @@ namespace weft {
 namespace {
 
 constexpr int64_t kMinRows = 256;  // of a chunk, however large a vocabulary
+constexpr int64_t kRowTile = 128;  // rows that products compute together: chunks are whole ones
 // Rows of logits of a large vocabulary are this many elements apart, or a multiple: where they
 // begin in the middle of what memory is read by, products take several times as long.
 constexpr int64_t kRowUnit = 64;
@@ -43,7 +44,8 @@ int64_t chunk_rows(int64_t rows, int64_t width, DType dtype, size_t bytes) {
   const int64_t fitting = static_cast<int64_t>(bytes / size_of(dtype)) / width;
   const int64_t limit = std::max(kMinRows, fitting);
   const int64_t chunks = (rows + limit - 1) / limit;
-  return (rows + chunks - 1) / chunks;
+  const int64_t even = (rows + chunks - 1) / chunks;
+  return std::min(rows, (even + kRowTile - 1) / kRowTile * kRowTile);
 }
 
 }  // namespace

@@ -226,7 +226,8 @@ void check_tools(Diagnosis& result) {
     const std::string file = find_program(tool.program);
     Check check{"tools", tool.program, file.empty() ? "not found" : file};
     if (file.empty()) {
-      check.status = tool.without;
+      const bool unused = mpi_version().empty() && tool.program == std::string_view("mpirun");
+      check.status = unused ? Status::warning : tool.without;
       check.hint = fmt::format("for {}: apt-get install {}", tool.purpose, tool.package);
     }
     result.checks.push_back(check);

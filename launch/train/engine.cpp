@@ -20,8 +20,10 @@ int tree_levels(int64_t micro_batches) {
   return levels;
 }
 
-Sharding sharding_of(const RunConfig& config, const BatchPlan& plan) {
-  return {.zero = static_cast<int>(config.mesh.zero),
+Sharding sharding_of(const RunConfig& config, const BatchPlan& plan, const MeshShape& mesh) {
+  // A GPU alone has nobody to share with, and no group whose calls would copy.
+  const bool alone = config.device == DeviceKind::cuda && mesh.dp * mesh.cp == 1;
+  return {.zero = alone && !config.elastic() ? 0 : static_cast<int>(config.mesh.zero),
           .bucket_bytes = config.train.bucket_size_mib << 20,
           .elastic = config.elastic(),
           .tree_levels = config.elastic() ? tree_levels(plan.micro_batches()) : 0};
@@ -47,7 +49,8 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
                                                             .microbatches = schedule_.microbatches,
                                                             .chunks = schedule_.chunks}),
                                      rank.mesh.coord().pp)),
-      parameters_(rank.mesh.shape(), rank.mesh.coord(), sharding_of(config, plan_)),
+      parameters_(rank.mesh.shape(), rank.mesh.coord(),
+                  sharding_of(config, plan_, rank.mesh.shape())),
       model_(config.model, tensor_parallel_placement(), partition_, parameters_),
       optimizer_(config.optimizer, static_cast<uint64_t>(config.seed), parameters_),
       norm_(parameters_),
@@ -194,6 +197,7 @@ double Engine::total_loss() {
   // Nothing is under way any more: what failed in a transfer is thrown here.
   rank_.communication.synchronize();
   executor_.synchronize();
+  rank_.mesh.world().check();
   return report_.total_loss();
 }
 

@@ -61,6 +61,7 @@ class FaultyCommunicator final : public Communicator {
   }
 
   void barrier() override { inner_->barrier(); }
+  void check() override { inner_->check(); }
 
  private:
   // Counts a call and says which kind breaks it, if any. Dropping applies to every call.

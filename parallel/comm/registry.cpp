@@ -60,7 +60,7 @@ std::unique_ptr<Bootstrap> make_device_bootstrap(Bootstrap& host, Device& device
                                                  [[maybe_unused]] const CommOptions& options) {
   if (device.kind() == DeviceKind::cpu || host.size() == 1) return nullptr;
 #ifdef WEFT_HAS_NCCL
-  return make_nccl_bootstrap(host, open_nccl(), several_on_one_gpu(device), options);
+  return make_nccl_bootstrap(host, open_nccl(device), several_on_one_gpu(device), options);
 #else
   fail(ErrorKind::environment,
        "{} ranks on GPUs need NCCL, which this build lacks; install its headers and build again",

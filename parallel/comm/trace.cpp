@@ -39,6 +39,7 @@ class TracedCommunicator final : public Communicator {
   void barrier() override {
     tell(CommOp::barrier, 0, nullptr, [&] { inner_->barrier(); });
   }
+  void check() override { inner_->check(); }
 
  private:
   template <typename Body>

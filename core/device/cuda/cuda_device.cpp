@@ -1,5 +1,7 @@
 #include "core/device/cuda/cuda_device.h"
 
+#include <cstdlib>
+
 #include "core/base/error.h"
 #include "core/device/cuda/cuda_error.h"
 
@@ -63,15 +65,21 @@ class PinnedBuffer final : public Buffer {
 class CudaEvent final : public Event {
  public:
   CudaEvent() {
+    check_cuda(cudaGetDevice(&device_), "make an event");
     check_cuda(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "make an event");
   }
   ~CudaEvent() override { cudaEventDestroy(handle_); }
   CudaEvent(const CudaEvent&) = delete;
   CudaEvent& operator=(const CudaEvent&) = delete;
-  void synchronize() override { check_cuda(cudaEventSynchronize(handle_), "finish its work"); }
+  // The thread need not be the one that made it, and then has no device of its own yet.
+  void synchronize() override {
+    check_cuda(cudaSetDevice(device_), "wait for an event");
+    check_cuda(cudaEventSynchronize(handle_), "finish its work");
+  }
   cudaEvent_t handle() const { return handle_; }
 
  private:
+  int device_ = 0;
   cudaEvent_t handle_ = nullptr;
 };
 
@@ -178,6 +186,8 @@ CudaDevice& cuda_device(Device& device) {
 }
 
 std::unique_ptr<Device> make_cuda_device(const DeviceOptions& options) {
+  // A rank has more streams than the 8 queues that CUDA would share out to them; read once.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   WEFT_CHECK(options.ranks_per_device >= 1 && options.local_rank >= 0,
              "local rank {} with {} ranks per GPU", options.local_rank, options.ranks_per_device);
   int count = 0;

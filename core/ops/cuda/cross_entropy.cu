@@ -16,8 +16,8 @@ __device__ __forceinline__ int64_t column_of(const Logits& logits, int64_t r) {
 }
 
 template <typename S>
-__global__ __launch_bounds__(1024) void stats_kernel(Logits logits, bool staged, float* top,
-                                                     float* sum, float* hit) {
+__global__ __launch_bounds__(1024, 2) void stats_kernel(Logits logits, bool staged, float* top,
+                                                        float* sum, float* hit) {
   const int64_t r = blockIdx.x;
   const CudaBlock team;
   const S* row = static_cast<const S*>(logits.x) + r * logits.width;
@@ -34,9 +34,9 @@ __global__ __launch_bounds__(1024) void stats_kernel(Logits logits, bool staged,
 }
 
 template <typename S>
-__global__ __launch_bounds__(1024) void gradient_kernel(Logits logits, bool staged,
-                                                        const float* top, const float* sum,
-                                                        double scale, const float* loss_scale) {
+__global__ __launch_bounds__(1024, 2) void gradient_kernel(Logits logits, bool staged,
+                                                           const float* top, const float* sum,
+                                                           double scale, const float* loss_scale) {
   const int64_t r = blockIdx.x;
   const CudaBlock team;
   S* row = static_cast<S*>(logits.x) + r * logits.width;

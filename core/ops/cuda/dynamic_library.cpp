@@ -6,11 +6,18 @@
 
 namespace weft {
 
+namespace {
+
+// Libraries keep threads and each other's addresses: once open, they stay where they are.
+constexpr int kMode = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+
+}  // namespace
+
 DynamicLibrary::DynamicLibrary(const std::string& name, const std::string& folder) : name_(name) {
-  handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  handle_ = dlopen(name.c_str(), kMode);
   if (handle_ != nullptr) return;
   const std::string first = dlerror();
-  handle_ = dlopen((folder + "/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
+  handle_ = dlopen((folder + "/" + name).c_str(), kMode);
   if (handle_ != nullptr) return;
   fail(ErrorKind::environment, "cannot open {}: {}; {}; put its folder into LD_LIBRARY_PATH", name,
        first, dlerror());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -159,7 +160,7 @@ void Gemm::choose(const GemmKey& key, const GemmTask& task, CudaStream& stream, 
   lt_.heuristic(handle_, plan.desc, plan.a, plan.b, plan.c, plan.c, preference,
                 measure_ ? kCandidates : 1, found.data(), &count);
   lt_.preference_destroy(preference);
-  plan.served = count > 0;
+  plan.served = count > 0 && found[0].state == CUBLAS_STATUS_SUCCESS;
   if (!plan.served) return;
   plan.algorithm = found[0].algo;
   if (!measure_) return;
@@ -171,13 +172,19 @@ void Gemm::choose(const GemmKey& key, const GemmTask& task, CudaStream& stream, 
   for (int i = 0; i < count; ++i) {
     if (found[static_cast<size_t>(i)].state != CUBLAS_STATUS_SUCCESS) continue;
     const Algorithm& algorithm = found[static_cast<size_t>(i)].algo;
-    const double microseconds = time(task, plan, algorithm, aside->data(), stream);
+    double microseconds = best.microseconds;
+    try {
+      microseconds = time(task, plan, algorithm, aside->data(), stream);
+    } catch (const Error&) {  // a proposal that does not run after all
+      cudaGetLastError();
+    }
     if (microseconds >= best.microseconds) continue;
     std::memcpy(best.algorithm.data(), &algorithm, sizeof(algorithm));
     best.workspace_bytes = found[static_cast<size_t>(i)].workspaceSize;
     best.microseconds = microseconds;
     plan.algorithm = algorithm;
   }
+  if (!std::isfinite(best.microseconds)) return;
   cache_->put(key, best);
   cache_->save();
 }

@@ -84,20 +84,34 @@ __global__ __launch_bounds__(1024) void backward_kernel(NormBackward a, bool sta
   }
 }
 
-// sums[c] += partials[block, c] over the blocks, in order.
-__global__ __launch_bounds__(128) void finish_columns(int64_t blocks, int64_t width,
-                                                      int64_t columns, const float* partials,
-                                                      float* first, float* second) {
-  const int64_t c = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (c >= width) return;
+// sums[c] += partials[block, c] over the blocks: a warp's share of them for 32 columns each, every
+// 32nd one in order, then the shares in order.
+constexpr int kShares = 32;
+__global__ __launch_bounds__(32 * kShares) void finish_columns(int64_t blocks, int64_t width,
+                                                               int64_t columns,
+                                                               const float* partials, float* first,
+                                                               float* second) {
+  __shared__ float shares[kShares][32];
+  const int64_t c = int64_t{blockIdx.x} * 32 + threadIdx.x % 32;
+  const int share = static_cast<int>(threadIdx.x) / 32;
   float total = 0.0f;
-  for (int64_t block = 0; block < blocks; ++block) total += partials[block * width + c];
+  if (c < width) {
+#pragma unroll 4
+    for (int64_t block = share; block < blocks; block += kShares) {
+      total += partials[block * width + c];
+    }
+  }
+  shares[share][threadIdx.x % 32] = total;
+  __syncthreads();
+  if (share != 0 || c >= width) return;
+  total = 0.0f;
+  for (int i = 0; i < kShares; ++i) total += shares[i][threadIdx.x];
   (c < columns ? first[c] : second[c - columns]) += total;
 }
 
 cudaError_t finish(int64_t blocks, int64_t width, int64_t columns, const float* partials,
                    float* first, float* second, cudaStream_t stream) {
-  finish_columns<<<static_cast<unsigned>((width + 127) / 128), 128, 0, stream>>>(
+  finish_columns<<<static_cast<unsigned>((width + 31) / 32), 32 * kShares, 0, stream>>>(
       blocks, width, columns, partials, first, second);
   return cudaGetLastError();
 }

@@ -7,7 +7,7 @@
 namespace weft::cuda {
 
 // Rows are summed in blocks of this many, and the blocks in order.
-constexpr int64_t kRowsOfPartial = 64;
+constexpr int64_t kRowsOfPartial = 16;
 constexpr int64_t blocks_of_rows(int64_t rows) {
   return (rows + kRowsOfPartial - 1) / kRowsOfPartial;
 }

@@ -9,12 +9,13 @@ bool several_on_one_gpu(Device& device) {
   return cuda_device(device).options().ranks_per_device > 1;
 }
 
-NcclApi open_nccl() {
+NcclApi open_nccl(Device& device) {
   const auto library = std::make_shared<DynamicLibrary>("libnccl.so.2", WEFT_CUDA_LIBRARIES);
   NcclApi api{};
   library->find("ncclGetVersion", api.get_version);
   library->find("ncclGetUniqueId", api.get_unique_id);
   library->find("ncclGetErrorString", api.error_string);
+  library->find("ncclGetLastError", api.last_error);
   library->find("ncclCommInitRankConfig", api.init_rank);
   library->find("ncclCommGetAsyncError", api.async_error);
   library->find("ncclCommFinalize", api.finalize);
@@ -28,6 +29,11 @@ NcclApi open_nccl() {
   library->find("ncclRecv", api.receive);
   library->find("ncclGroupStart", api.group_start);
   library->find("ncclGroupEnd", api.group_end);
+  api.use_device = [&gpu = cuda_device(device)] { gpu.use(); };
+  api.stream_create = [](cudaStream_t* stream) {
+    return cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  };
+  api.stream_destroy = [](cudaStream_t stream) { return cudaStreamDestroy(stream); };
   api.event_create = [](cudaEvent_t* event, unsigned flags) {
     return cudaEventCreateWithFlags(event, flags);
   };

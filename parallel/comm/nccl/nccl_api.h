@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
+#include <functional>
 #include <memory>
 
 #include "core/device/device.h"
@@ -16,6 +17,7 @@ struct NcclApi {
   decltype(ncclGetVersion)* get_version;
   decltype(ncclGetUniqueId)* get_unique_id;
   decltype(ncclGetErrorString)* error_string;
+  decltype(ncclGetLastError)* last_error;
   decltype(ncclCommInitRankConfig)* init_rank;
   decltype(ncclCommGetAsyncError)* async_error;
   decltype(ncclCommFinalize)* finalize;
@@ -30,6 +32,10 @@ struct NcclApi {
   decltype(ncclGroupStart)* group_start;
   decltype(ncclGroupEnd)* group_end;
 
+  // The device of the communicators, made current in threads of their own.
+  std::function<void()> use_device;
+  cudaError_t (*stream_create)(cudaStream_t*);
+  cudaError_t (*stream_destroy)(cudaStream_t);
   cudaError_t (*event_create)(cudaEvent_t*, unsigned flags);
   cudaError_t (*event_destroy)(cudaEvent_t);
   cudaError_t (*event_record)(cudaEvent_t, cudaStream_t);
@@ -45,7 +51,8 @@ struct NcclApi {
 // Whether the ranks of this job share GPUs, as the device was told.
 bool several_on_one_gpu(Device& device);
 
-// NCCL as the system or the build's machine has it. Throws Error{environment}.
-NcclApi open_nccl();
+// NCCL as the system or the build's machine has it, for a device that outlives it. Throws
+// Error{environment}.
+NcclApi open_nccl(Device& device);
 
 }  // namespace weft

@@ -10,7 +10,18 @@
 namespace weft {
 namespace {
 
+// NCCL takes most calls at once: until then a thread that enqueues kernels does better than sleep.
+constexpr std::chrono::microseconds kSpin{200};
 constexpr std::chrono::microseconds kNap{20};
+constexpr const char* kAnotherFailed = "another group has failed";
+
+void rest(std::chrono::steady_clock::time_point since) {
+  if (std::chrono::steady_clock::now() - since < kSpin) {
+    std::this_thread::yield();
+  } else {
+    std::this_thread::sleep_for(kNap);
+  }
+}
 
 ncclDataType_t type_of(DType dtype) {
   switch (dtype) {
@@ -125,26 +136,15 @@ class NcclCommunicator final : public Communicator {
   void barrier() override {
     if (size_ == 1) return;
     watch_.throw_if_failed();
-    cudaEvent_t done = nullptr;
-    std::string wrong;
-    {
-      const std::lock_guard lock(group_->mutex);
-      wrong = settle(api_.all_reduce(group_->token, group_->token, 1, ncclFloat32, ncclSum,
-                                     group_->comm, cudaStreamPerThread),
-                     "barrier");
-      const bool marked = api_.event_create(&done, cudaEventDisableTiming) == cudaSuccess &&
-                          api_.event_record(done, cudaStreamPerThread) == cudaSuccess;
-      if (wrong.empty() && !marked) wrong = "CUDA has no event for a barrier";
-    }
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
-    while (wrong.empty() && !watch_.failed() && api_.event_query(done) == cudaErrorNotReady) {
-      if (std::chrono::steady_clock::now() >= end) wrong = waits("barrier");
-      std::this_thread::sleep_for(kNap);
-    }
-    api_.event_destroy(done);
+    const std::string wrong = meet("barrier", [&] {
+      return api_.all_reduce(group_->tokens, group_->tokens, 1, ncclFloat32, ncclSum, group_->comm,
+                             group_->own_stream);
+    });
     if (!wrong.empty()) watch_.fail(wrong);
     watch_.throw_if_failed();
   }
+
+  void check() override { watch_.throw_if_failed(); }
 
  private:
   void join(const ncclUniqueId& id) {
@@ -152,10 +152,54 @@ class NcclCommunicator final : public Communicator {
     config.blocking = 0;
     config.commName = axis_.c_str();
     const ncclResult_t begun = api_.init_rank(&group_->comm, size_, id, rank_, &config);
-    const std::string wrong = settle(begun, "joining");
+    std::string wrong = settle(begun, "joining");
+    if (wrong.empty()) wrong = connect();
     if (wrong.empty()) return;
     api_.abort(group_->comm);
     fail(ErrorKind::peer, "{}", wrong);
+  }
+
+  // NCCL connects ranks when they first talk, and until its peer does the same a rank's call is not
+  // accepted: done here, where all ranks do the same, and not in a step, whose order differs.
+  std::string connect() {
+    const int next = (rank_ + 1) % size_, previous = (rank_ + size_ - 1) % size_;
+    const auto one = [&](float* at) { return Tensor(at, Shape{1}, DType::f32); };
+    float* tokens = group_->tokens;
+    std::vector<P2P> messages{{P2P::Kind::send, next, one(tokens)},
+                              {P2P::Kind::receive, previous, one(tokens + 1)}};
+    if (next != previous) {
+      messages.push_back({P2P::Kind::send, previous, one(tokens)});
+      messages.push_back({P2P::Kind::receive, next, one(tokens + 2)});
+    }
+    const std::string wrong =
+        meet("connecting", [&] { return post(messages, group_->own_stream); });
+    if (!wrong.empty()) return wrong;
+    return meet("connecting", [&] {
+      return api_.all_reduce(tokens, tokens, 1, ncclFloat32, ncclSum, group_->comm,
+                             group_->own_stream);
+    });
+  }
+
+  // Makes a call on the group's own stream and waits until it is done. What went wrong, or nothing.
+  template <typename Make>
+  std::string meet(std::string_view what, const Make& make) {
+    const auto begin = std::chrono::steady_clock::now();
+    cudaEvent_t done = nullptr;
+    std::string wrong;
+    {
+      const std::lock_guard lock(group_->mutex);
+      if (watch_.failed()) return kAnotherFailed;
+      wrong = settle(make(), what);
+      const bool marked = api_.event_create(&done, cudaEventDisableTiming) == cudaSuccess &&
+                          api_.event_record(done, group_->own_stream) == cudaSuccess;
+      if (wrong.empty() && !marked) wrong = "CUDA has no event for a barrier";
+    }
+    while (wrong.empty() && !watch_.failed() && api_.event_query(done) == cudaErrorNotReady) {
+      if (std::chrono::steady_clock::now() >= begin + options_.deadline) wrong = waits(what);
+      rest(begin);
+    }
+    api_.event_destroy(done);
+    return wrong;
   }
 
   // Makes one call of NCCL; `make` gets the CUDA stream.
@@ -167,7 +211,7 @@ class NcclCommunicator final : public Communicator {
     std::string wrong;
     {
       const std::lock_guard lock(group_->mutex);
-      wrong = settle(make(on), name(header.op));
+      wrong = watch_.failed() ? kAnotherFailed : settle(make(on), name(header.op));
       if (wrong.empty()) group_->note(header, on);
     }
     if (wrong.empty()) return;
@@ -178,19 +222,17 @@ class NcclCommunicator final : public Communicator {
   // Waits until NCCL has taken a call, which it does in the background. What went wrong, or
   // nothing.
   std::string settle(ncclResult_t state, std::string_view what) {
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    const auto begin = std::chrono::steady_clock::now();
     while (state == ncclInProgress) {
-      if (watch_.failed()) return "another group has failed";
-      if (std::chrono::steady_clock::now() >= end) {
-        return waits(what);
-      }
-      std::this_thread::sleep_for(kNap);
+      if (watch_.failed()) return kAnotherFailed;
+      if (std::chrono::steady_clock::now() >= begin + options_.deadline) return waits(what);
+      rest(begin);
       const ncclResult_t asked = api_.async_error(group_->comm, &state);
       if (asked != ncclSuccess) state = asked;
     }
     if (state == ncclSuccess) return {};
-    return fmt::format("{} on axis {}: rank {} of {}: {}", what, axis_, rank_, size_,
-                       api_.error_string(state));
+    return fmt::format("{} on axis {}: rank {} of {}: {}: {}", what, axis_, rank_, size_,
+                       api_.error_string(state), api_.last_error(group_->comm));
   }
 
   std::string waits(std::string_view what) const {

@@ -15,14 +15,18 @@ constexpr std::chrono::milliseconds kLook{100};
 
 NcclGroup::NcclGroup(const NcclApi& api, std::string name, int group_rank, int group_size)
     : axis(std::move(name)), rank(group_rank), size(group_size), api_(api) {
-  cudaError_t made = api_.allocate(&token, sizeof(float));
+  void* memory = nullptr;
+  cudaError_t made = api_.allocate(&memory, kTokens * sizeof(float));
+  tokens = static_cast<float*>(memory);
+  if (made == cudaSuccess) made = api_.stream_create(&own_stream);
   for (Noted& n : noted_) {
     if (made == cudaSuccess) made = api_.event_create(&n.event, cudaEventDisableTiming);
   }
   if (made == cudaSuccess) return;
   release();
-  fail(ErrorKind::environment, "CUDA has no events or memory for a group of axis {} (error {})",
-       axis, static_cast<int>(made));
+  fail(ErrorKind::environment,
+       "CUDA has no stream, events or memory for a group of axis {} (error {})", axis,
+       static_cast<int>(made));
 }
 
 NcclGroup::~NcclGroup() { release(); }
@@ -31,7 +35,8 @@ void NcclGroup::release() {
   for (const Noted& n : noted_) {
     if (n.event != nullptr) api_.event_destroy(n.event);
   }
-  if (token != nullptr) api_.release(token);
+  if (own_stream != nullptr) api_.stream_destroy(own_stream);
+  if (tokens != nullptr) api_.release(tokens);
 }
 
 void NcclGroup::note(const CallHeader& header, cudaStream_t stream) {
@@ -76,11 +81,15 @@ void NcclWatch::fail(const std::string& message) {
   if (failed_) return;
   failure_ = message;
   failed_ = true;
+  // To end one group its memory is freed, which waits for the kernels of all: so as a set.
+  std::vector<std::unique_lock<std::mutex>> held;
+  for (NcclGroup* group : groups_) held.emplace_back(group->mutex);
+  api_.group_start();
   for (NcclGroup* group : groups_) {
-    const std::lock_guard group_lock(group->mutex);
     if (!group->aborted_) api_.abort(group->comm);
     group->aborted_ = true;
   }
+  api_.group_end();
 }
 
 void NcclWatch::look() {
@@ -100,8 +109,8 @@ std::string NcclWatch::look_at(NcclGroup& group) {
   ncclResult_t state = ncclSuccess;
   api_.async_error(group.comm, &state);
   if (state != ncclSuccess && state != ncclInProgress) {
-    return fmt::format("NCCL on axis {}: rank {} of {}: {}", group.axis, group.rank, group.size,
-                       api_.error_string(state));
+    return fmt::format("NCCL on axis {}: rank {} of {}: {}: {}", group.axis, group.rank, group.size,
+                       api_.error_string(state), api_.last_error(group.comm));
   }
   const auto now = std::chrono::steady_clock::now();
   while (group.first_ != group.end_) {
@@ -118,6 +127,7 @@ std::string NcclWatch::look_at(NcclGroup& group) {
 }
 
 void NcclWatch::run() {
+  if (api_.use_device) api_.use_device();
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, kLook, [this] { return stop_; })) {
     lock.unlock();

@@ -34,7 +34,10 @@ class NcclGroup {
   const std::string axis;
   const int rank;
   const int size;
-  void* token = nullptr;  // device memory of one f32, for barriers
+  // For barriers: device memory of kTokens f32, and a stream of the group's own.
+  static constexpr int kTokens = 3;
+  float* tokens = nullptr;
+  cudaStream_t own_stream = nullptr;
 
   // After a call was enqueued, the lock is held: remembers it, if there is room.
   void note(const CallHeader& header, cudaStream_t stream);
@@ -69,7 +72,8 @@ class NcclWatch {
   bool failed() const { return failed_; }
   // Throws Error{peer} with what was seen first, if anything was.
   void throw_if_failed() const;
-  // Aborts every group, once. For the watch itself and for a call that NCCL refuses.
+  // Aborts every group, all together and once. For the watch itself and for a call that NCCL
+  // refuses.
   void fail(const std::string& message);
 
   // Looks at all groups once; the thread does so again and again.

@@ -59,7 +59,7 @@ TEST(CudaWorkingMemory, HoldsWhatAnEpilogueOfOurOwnWaitsFor) {
                       .transpose_a = true,
                       .accumulate = true,
                       .bias_gradient = none({3072}, DType::f32)};
-  EXPECT_EQ(needs->matmul(gradient), size_t{4096 / 64} * 3072 * 4);
+  EXPECT_EQ(needs->matmul(gradient), size_t{4096 / 16} * 3072 * 4);
   EXPECT_EQ(needs->always(), size_t{32} << 20);
 }
 

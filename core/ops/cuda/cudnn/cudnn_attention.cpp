@@ -91,12 +91,15 @@ void add_backward(fe::graph::Graph& graph, const AttentionProblem& p, bool deter
 }
 
 // What no graph of ours describes; empty if there is nothing.
-const char* beyond_graphs(const AttentionProblem& p, DType dtype) {
+const char* beyond_graphs(const AttentionProblem& p, DType dtype, bool backward) {
   if (dtype != DType::bf16 && dtype != DType::f16) return "not a 16-bit type";
   if (p.merge || p.queries != p.keys || p.queries != TokenShare::whole(p.queries.length)) {
     return "not whole sequences";
   }
   if (p.keep_factor != 0.0f) return "dropout has masks of its own there";
+  // The frontend puts a sum in f32 for each query before cuDNN's own working memory.
+  const int64_t sums = p.batch * p.heads * p.queries.count;
+  if (backward && sums % 32 != 0) return "its working memory would begin at an odd address";
   return "";
 }
 
@@ -104,6 +107,12 @@ const char* beyond_graphs(const AttentionProblem& p, DType dtype) {
 class CudnnLibrary {
  public:
   CudnnLibrary() : library_(fmt::format("libcudnn.so.{}", CUDNN_MAJOR), WEFT_CUDA_LIBRARIES) {
+    // The frontend asks for CUDA's runtime by its bare name, and finds what is open already. Where
+    // this does not find it, the frontend may, or says that it does not.
+    try {
+      DynamicLibrary(fmt::format("libcudart.so.{}", CUDART_VERSION / 1000), WEFT_CUDA_LIBRARIES);
+    } catch (const Error&) {
+    }
     WEFT_CHECK(fe::cudnn_dlhandle == nullptr, "cuDNN is open already");
     fe::cudnn_dlhandle = library_.handle();
   }
@@ -199,7 +208,7 @@ CudnnAttention::Plan& CudnnAttention::plan(const AttentionProblem& p, DType dtyp
 
 int64_t CudnnAttention::workspace_bytes(const AttentionProblem& problem, DType dtype,
                                         bool backward) {
-  why_not_ = beyond_graphs(problem, dtype);
+  why_not_ = beyond_graphs(problem, dtype, backward);
   if (!why_not_.empty()) return -1;
   const Plan& known = plan(problem, dtype, backward);
   why_not_ = known.why_not;
