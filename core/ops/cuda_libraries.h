@@ -12,7 +12,8 @@ struct CudaLibrary {
   std::string problem;  // then why not
 };
 
-// Opens each and asks its version; empty in a build without CUDA.
+// Opens each and asks its version, and where there is a GPU who computes attention there. Empty in
+// a build without CUDA.
 std::vector<CudaLibrary> cuda_libraries();
 
 }  // namespace weft

@@ -35,12 +35,35 @@ CudaLibrary ask_nccl() {
   }
 }
 
+// What computes a model's attention on the GPU that is there: cuDNN may be found and not serve.
+CudaLibrary ask_attention() {
+  AttentionProblem p{};
+  p.batch = 1;
+  p.heads = p.kv_heads = 12;
+  p.dim = 64;
+  p.q_width = p.kv_width = 3 * p.heads * p.dim;
+  p.scale = 0.125f;
+  p.queries = p.keys = TokenShare::whole(1024);
+  std::string problem;
+  try {
+    CudnnAttention cudnn(true);
+    if (cudnn.workspace_bytes(p, DType::bf16, true) >= 0) return {"attention", "by cuDNN", ""};
+    problem = cudnn.why_not();
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  return {"attention", "by kernels of weft's own: " + problem, ""};
+}
+
 }  // namespace
 
 std::vector<CudaLibrary> report_cuda_libraries() {
-  return {ask("cuBLASLt", fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR), "cublasLtGetVersion",
-              10000),
-          ask("cuDNN", "libcudnn.so.9", "cudnnGetVersion", 10000), ask_nccl()};
+  std::vector<CudaLibrary> all{ask("cuBLASLt", fmt::format("libcublasLt.so.{}", CUBLAS_VER_MAJOR),
+                                   "cublasLtGetVersion", 10000),
+                               ask("cuDNN", "libcudnn.so.9", "cudnnGetVersion", 10000), ask_nccl()};
+  int gpus = 0;
+  if (cudaGetDeviceCount(&gpus) == cudaSuccess && gpus > 0) all.push_back(ask_attention());
+  return all;
 }
 
 }  // namespace weft
