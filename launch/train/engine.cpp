@@ -23,7 +23,7 @@ int tree_levels(int64_t micro_batches) {
 Sharding sharding_of(const RunConfig& config, const BatchPlan& plan, const MeshShape& mesh) {
   // A GPU alone has nobody to share with, and no group whose calls would copy.
   const bool alone = config.device == DeviceKind::cuda && mesh.dp * mesh.cp == 1;
-  return {.zero = alone && !config.elastic() ? 0 : static_cast<int>(config.mesh.zero),
+  return {.zero = alone ? 0 : static_cast<int>(config.mesh.zero),
           .bucket_bytes = config.train.bucket_size_mib << 20,
           .elastic = config.elastic(),
           .tree_levels = config.elastic() ? tree_levels(plan.micro_batches()) : 0};

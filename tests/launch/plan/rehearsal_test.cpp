@@ -104,6 +104,23 @@ TEST(Rehearse, PlansATrillionParameters) {
   EXPECT_EQ(sent.payload_bytes, 512 * (2048 / 8) * int64_t{25600} * 4);
 }
 
+// Its groups have one rank, whose calls have nothing to do: zero 3 must not leave them a copy.
+TEST(Rehearse, AGpuAloneSharesNothingOut) {
+  for (const Determinism determinism : {Determinism::layout, Determinism::elastic}) {
+    RunConfig run = with_layout(odd_tied(), {.micro_batch_size = 2, .zero = 3});
+    run.determinism = determinism;
+    RunConfig plain = run;
+    plain.mesh.zero = 0;
+    const MeshShape mesh = run.mesh.shape(0);
+    const size_t on_cpu = segment(rehearse(run, mesh, 0), "weights");
+    EXPECT_NE(on_cpu, segment(rehearse(plain, mesh, 0), "weights"));
+    run.device = plain.device = DeviceKind::cuda;
+    for (const char* name : {"weights", "gradients", "optimizer"}) {
+      EXPECT_EQ(segment(rehearse(run, mesh, 0), name), segment(rehearse(plain, mesh, 0), name));
+    }
+  }
+}
+
 TEST(PlanText, NamesEverySegmentAndAxis) {
   RunConfig run = with_layout(odd_tied(), {.dp = 2, .tp = 2, .micro_batch_size = 2, .pp = 2});
   const MeshShape mesh = run.mesh.shape(0);
