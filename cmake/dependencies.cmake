@@ -10,6 +10,15 @@ find_package(nlohmann_json REQUIRED)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# The library's own dispatch takes the widest vector unit of the machine that runs, where it was built
+# with it (Debian and Ubuntu on x86-64 do); compiling its headers for the machine that builds would not.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::XXHASH)
+check_cxx_source_compiles("#include <xxh_x86dispatch.h>
+int main() { return static_cast<int>(XXH3_128bits(\"\", 0).low64); }" WEFT_XXH_DISPATCH)
+unset(CMAKE_REQUIRED_LIBRARIES)
+
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
 # dnnl's own package file insists on OpenCL headers, which the CPU build does not use.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "data/file.h"
 #include "data/tokenizer/utf8.h"
@@ -39,12 +40,12 @@ class BlockReader {
   }
 
   const InputFile& file() const { return file_; }
-  std::string digest() const { return digest_.hex(); }
+  std::string digest() const { return to_string(digest_.finish()); }
 
  private:
   InputFile file_;
   const std::function<void(int64_t)>& advance_;
-  FileDigest digest_;
+  DigestStream digest_;
   int64_t at_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "data/file.h"
 
@@ -146,13 +147,13 @@ void Dataset::read_documents(int64_t epoch, int64_t begin, std::span<TokenId> ou
 }
 
 std::string Dataset::digest() const {
-  FileDigest digest;
+  DigestStream digest;
   for (const auto& source : sources_) digest.add(source->info().digest);
   const bool documents = spec_.order == DataConfig::Order::documents;
   digest.add(fmt::format("order {} length {} stride {} shuffle {} seed {} limit {}",
                          documents ? "documents" : "windows", spec_.length, spec_.stride,
                          spec_.shuffle, spec_.seed, spec_.limit));
-  return digest.hex();
+  return to_string(digest.finish());
 }
 
 Dataset open_dataset(std::span<const std::string> paths, DataConfig::Format format,

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 
 namespace weft {
@@ -89,28 +89,8 @@ std::string InputFile::read_all() const {
   return bytes;
 }
 
-struct FileDigest::State {
-  XXH3_state_t* xxh = XXH3_createState();
-  ~State() { XXH3_freeState(xxh); }
-};
-
-FileDigest::FileDigest() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->xxh); }
-FileDigest::~FileDigest() = default;
-FileDigest::FileDigest(FileDigest&&) noexcept = default;
-
-void FileDigest::add(std::span<const std::byte> bytes) {
-  XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size());
-}
-
-void FileDigest::add(std::string_view bytes) { add(std::as_bytes(std::span(bytes))); }
-
-std::string FileDigest::hex() const {
-  const XXH128_hash_t hash = XXH3_128bits_digest(state_->xxh);
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-}
-
 std::string digest_of(const InputFile& file) {
-  FileDigest digest;
+  DigestStream digest;
   std::vector<std::byte> block(kBufferBytes);
   for (int64_t at = 0; at < file.size(); at += static_cast<int64_t>(block.size())) {
     const auto left = static_cast<size_t>(file.size() - at);
@@ -118,7 +98,7 @@ std::string digest_of(const InputFile& file) {
     file.read(at, piece);
     digest.add(piece);
   }
-  return digest.hex();
+  return to_string(digest.finish());
 }
 
 OutputFile::OutputFile(const std::string& path)

@@ -55,23 +55,7 @@ class InputFile {
   std::pair<uint64_t, uint64_t> identity_;
 };
 
-// XXH3-128 of bytes that arrive in pieces, as 32 hex digits.
-class FileDigest {
- public:
-  FileDigest();
-  ~FileDigest();
-  FileDigest(FileDigest&&) noexcept;
-
-  void add(std::span<const std::byte> bytes);
-  void add(std::string_view bytes);
-  std::string hex() const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-// The digest of the whole file. Throws as InputFile::read does.
+// The digest of the whole file, as 32 hex digits. Throws as InputFile::read does.
 std::string digest_of(const InputFile& file);
 
 // A new file, written front to back through a buffer. Every failure throws Error{environment} that

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/base/digest.h"
 #include "data/token_layout.h"
 
 namespace weft {
@@ -67,10 +68,10 @@ void scan(TokenLayout& layout) {
 }
 
 std::string content_digest(const TokenLayout& layout) {
-  FileDigest digest;
+  DigestStream digest;
   digest.add(digest_of(layout.file));
   digest.add(layout.index_digest);
-  return digest.hex();
+  return to_string(digest.finish());
 }
 
 class FileTokens final : public TokenSource {
@@ -146,10 +147,10 @@ class MemoryTokens final : public TokenSource {
 
  private:
   std::string digest() const {
-    FileDigest digest;
+    DigestStream digest;
     digest.add(std::as_bytes(std::span(ids_)));
     digest.add(std::as_bytes(std::span(documents_)));
-    return digest.hex();
+    return to_string(digest.finish());
   }
 
   std::vector<TokenId> ids_;

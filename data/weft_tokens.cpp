@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/base/digest.h"
 #include "data/manifest.h"
 #include "data/token_layout.h"
 
@@ -95,11 +96,11 @@ TokenLayout read_weft_layout(const std::string& directory) {
                      .format = "weft",
                      .index_digest = manifest.documents_file.digest,
                      .info = {}};
-  FileDigest digest;
+  DigestStream digest;
   digest.add(manifest.tokens_file.digest);
   digest.add(manifest.documents_file.digest);
   layout.info.path = directory;
-  layout.info.digest = digest.hex();
+  layout.info.digest = to_string(digest.finish());
   layout.info.vocab_size = manifest.vocab_size;
   layout.info.tokenizer_digest = manifest.tokenizer_digest;
   layout.info.tokenizer_directory = (base / kTokenizerName).lexically_normal().string();

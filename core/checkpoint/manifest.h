@@ -9,7 +9,7 @@
 #include "core/base/dtype.h"
 #include "core/base/shape.h"
 #include "core/checkpoint/box.h"
-#include "core/checkpoint/digest.h"
+#include "core/base/digest.h"
 
 namespace weft {
 

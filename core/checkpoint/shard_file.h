@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/digest.h"
+#include "core/base/digest.h"
 #include "core/checkpoint/files.h"
 #include "core/checkpoint/manifest.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "data/tokenizer/files.h"
 #include "data/tokenizer/unicode.h"
@@ -140,7 +141,7 @@ BpeTokenizer::BpeTokenizer(BpeModel model)
   for (const SpecialToken& special : specials_)
     content += fmt::format("{} {}\n", special.text, special.id);
   for (const TokenizerFile& file : files()) content += file.name + "\n" + file.bytes;
-  digest_ = tokenizer_detail::xxh3_hex(content);
+  digest_ = to_string(digest_of(content));
 }
 
 // With explicit merges a token may be out of reach of its own bytes: ask the merges.

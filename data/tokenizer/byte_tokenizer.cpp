@@ -1,5 +1,6 @@
 #include "data/tokenizer/byte_tokenizer.h"
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "data/tokenizer/files.h"
 
@@ -21,6 +22,6 @@ void ByteTokenizer::decode(std::span<const TokenId> ids, std::string& out) const
   }
 }
 
-std::string ByteTokenizer::digest() const { return tokenizer_detail::xxh3_hex("byte"); }
+std::string ByteTokenizer::digest() const { return to_string(digest_of("byte")); }
 
 }  // namespace weft

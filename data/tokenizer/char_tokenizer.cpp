@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "data/tokenizer/files.h"
 #include "data/tokenizer/utf8.h"
@@ -62,7 +63,7 @@ void CharTokenizer::decode(std::span<const TokenId> ids, std::string& out) const
 size_t CharTokenizer::safe_cut(std::string_view text) const { return complete_utf8(text); }
 
 std::string CharTokenizer::digest() const {
-  return tokenizer_detail::xxh3_hex("char\n" + files().front().bytes);
+  return to_string(digest_of("char\n" + files().front().bytes));
 }
 
 std::string CharTokenizer::description() const {

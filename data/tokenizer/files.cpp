@@ -2,7 +2,6 @@
 
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -72,11 +71,6 @@ void write_file(const std::string& path, std::string_view bytes) {
     std::remove(aside.c_str());
     fail(ErrorKind::io, "cannot write {}: {}", path, error.message());
   }
-}
-
-std::string xxh3_hex(std::string_view bytes) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
 }  // namespace weft::tokenizer_detail

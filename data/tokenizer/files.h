@@ -17,7 +17,4 @@ std::string read_file(const std::string& path, std::string_view what);
 // Writes the file to the side and renames it into place. Throws Error{io}.
 void write_file(const std::string& path, std::string_view bytes);
 
-// XXH3-128 of `bytes`, as 32 hex digits.
-std::string xxh3_hex(std::string_view bytes);
-
 }  // namespace weft::tokenizer_detail

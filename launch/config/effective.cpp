@@ -1,11 +1,11 @@
 // The effective configuration as text, and its digest.
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <string_view>
 
 #include "core/base/field_text.h"
+#include "core/base/digest.h"
 #include "launch/config/load.h"
 
 namespace weft {
@@ -59,8 +59,7 @@ std::string config_digest(const RunConfig& config) {
   for (const Field& field : fields_of(copy)) {
     if (!field.is_group()) lines += fmt::format("{}: {}\n", field.key, value_text(field));
   }
-  const XXH128_hash_t hash = XXH3_128bits(lines.data(), lines.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  return to_string(digest_of(lines));
 }
 
 std::vector<std::string> training_changes(const RunConfig& at_checkpoint, const RunConfig& now) {

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "core/base/error.h"
-#include "core/checkpoint/digest.h"
+#include "core/base/digest.h"
 #include "core/checkpoint/manifest.h"
 #include "tests/fuzz/fuzz_target.h"
 

@@ -8,7 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/digest.h"
+#include "core/base/digest.h"
 #include "core/checkpoint/manifest.h"
 #include "tests/core/checkpoint/fixture.h"
 

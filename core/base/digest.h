@@ -1,4 +1,4 @@
-// Digests of checkpoint bytes: XXH3-128, seed 0 (docs/checkpoint_format.md, section 4).
+// Digests of bytes: XXH3-128, seed 0 (docs/checkpoint_format.md, section 4).
 #pragma once
 
 #include <cstddef>
@@ -30,10 +30,11 @@ class DigestStream {
  public:
   DigestStream();
   ~DigestStream();
-  DigestStream(const DigestStream&) = delete;
-  DigestStream& operator=(const DigestStream&) = delete;
+  DigestStream(DigestStream&&) noexcept;
+  DigestStream& operator=(DigestStream&&) noexcept;
 
   void add(std::span<const std::byte> bytes);
+  void add(std::string_view bytes);
   Digest finish() const;
 
  private:

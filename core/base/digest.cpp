@@ -1,9 +1,11 @@
-#include "core/checkpoint/digest.h"
+#include "core/base/digest.h"
 
 #include <fmt/format.h>
-// Compiled here, for the vector unit of the target, not the one that every x86-64 has.
-#define XXH_INLINE_ALL
+#ifdef WEFT_XXH_DISPATCH
+#include <xxh_x86dispatch.h>  // the library's own choice of the vector unit, made at run time
+#else
 #include <xxhash.h>
+#endif
 
 #include <new>
 
@@ -55,10 +57,14 @@ struct DigestStream::State {
 
 DigestStream::DigestStream() : state_(std::make_unique<State>()) {}
 DigestStream::~DigestStream() = default;
+DigestStream::DigestStream(DigestStream&&) noexcept = default;
+DigestStream& DigestStream::operator=(DigestStream&&) noexcept = default;
 
 void DigestStream::add(std::span<const std::byte> bytes) {
   XXH3_128bits_update(state_->xxh, bytes.data(), bytes.size());
 }
+
+void DigestStream::add(std::string_view bytes) { add(std::as_bytes(std::span(bytes))); }
 
 Digest DigestStream::finish() const {
   const XXH128_hash_t hash = XXH3_128bits_digest(state_->xxh);
