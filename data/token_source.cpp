@@ -3,8 +3,8 @@
 #include <array>
 #include <limits>
 
-#include "core/base/error.h"
 #include "core/base/digest.h"
+#include "core/base/error.h"
 #include "data/token_layout.h"
 
 namespace weft {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "core/base/error.h"
 #include "core/base/digest.h"
+#include "core/base/error.h"
 #include "data/manifest.h"
 #include "data/token_layout.h"
 

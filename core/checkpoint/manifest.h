@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/digest.h"
 #include "core/base/dtype.h"
 #include "core/base/shape.h"
 #include "core/checkpoint/box.h"
-#include "core/base/digest.h"
 
 namespace weft {
 

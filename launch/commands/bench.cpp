@@ -1,7 +1,4 @@
 // weft bench: speed of training steps on this machine.
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -52,21 +49,19 @@ void run(const Arguments& args) {
 
 }  // namespace
 
-void add_bench_command(CLI::App& root, int&) {
-  CLI::App* app =
-      root.add_subcommand("bench", "Measure training steps on random tokens, by op family");
+void add_bench_command(Command root, int&) {
+  const Command app =
+      root.subcommand("bench", "Measure training steps on random tokens, by op family");
   auto args = std::make_shared<Arguments>();
-  app->add_option("CONFIG", args->config, "A run's or a model's YAML file")->required();
-  app->add_option("--set", args->sets, "Override a key (repeatable)")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  app->add_option("--steps", args->steps, "Steps to time, after two of warm-up")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app->add_flag("--operations", args->operations,
-                "Also the time and rate of every operation, by the shapes it is called with");
-  app->add_flag("--json", args->json, "One JSON object");
-  app->callback([args] { run(*args); });
+  app.option("CONFIG", args->config, "A run's or a model's YAML file").required();
+  app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE").single();
+  app.option("--steps", args->steps, "Steps to time, after two of warm-up")
+      .positive()
+      .show_default();
+  app.flag("--operations", args->operations,
+           "Also the time and rate of every operation, by the shapes it is called with");
+  app.flag("--json", args->json, "One JSON object");
+  app.run([args] { run(*args); });
 }
 
 }  // namespace weft

@@ -1,7 +1,6 @@
 // weft ckpt: list, show and verify checkpoints; further subcommands in files of their own.
 #include <fmt/core.h>
 
-#include <CLI/App.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -82,15 +81,15 @@ int verify(const std::string& path) {
 }
 
 // Adds a subcommand with one path; `action` gives the exit code.
-void add(CLI::App& ckpt, const char* name, const char* help, int& exit_code,
+void add(Command ckpt, const char* name, const char* help, int& exit_code,
          int (*action)(const std::string&)) {
   const auto path = std::make_shared<std::string>();
-  CLI::App* command = ckpt.add_subcommand(name, help);
+  const Command command = ckpt.subcommand(name, help);
   command
-      ->add_option("PATH", *path,
-                   "A step_N directory, or the directory that holds them (then the newest intact)")
-      ->required();
-  command->callback([path, action, &exit_code] { exit_code = action(*path); });
+      .option("PATH", *path,
+              "A step_N directory, or the directory that holds them (then the newest intact)")
+      .required();
+  command.run([path, action, &exit_code] { exit_code = action(*path); });
 }
 
 }  // namespace
@@ -113,21 +112,21 @@ std::string resolve_checkpoint(const std::string& path) {
   return found->path;
 }
 
-void add_ckpt_command(CLI::App& root, int& exit_code) {
-  CLI::App* ckpt =
-      root.add_subcommand("ckpt", "List, show, verify, compare, convert and delete checkpoints");
-  ckpt->require_subcommand(1);
-  add(*ckpt, "ls", "All checkpoints of a directory, each checked short of its data", exit_code,
+void add_ckpt_command(Command root, int& exit_code) {
+  const Command ckpt =
+      root.subcommand("ckpt", "List, show, verify, compare, convert and delete checkpoints");
+  ckpt.require_subcommand();
+  add(ckpt, "ls", "All checkpoints of a directory, each checked short of its data", exit_code,
       list);
-  add(*ckpt, "show", "What one checkpoint holds", exit_code, [](const std::string& path) {
+  add(ckpt, "show", "What one checkpoint holds", exit_code, [](const std::string& path) {
     show(path);
     return 0;
   });
-  add(*ckpt, "verify", "Read all of a checkpoint and compare every digest", exit_code, verify);
-  add_ckpt_diff(*ckpt, exit_code);
-  add_ckpt_export(*ckpt, exit_code);
-  add_ckpt_import(*ckpt, exit_code);
-  add_ckpt_prune(*ckpt, exit_code);
+  add(ckpt, "verify", "Read all of a checkpoint and compare every digest", exit_code, verify);
+  add_ckpt_diff(ckpt, exit_code);
+  add_ckpt_export(ckpt, exit_code);
+  add_ckpt_import(ckpt, exit_code);
+  add_ckpt_prune(ckpt, exit_code);
 }
 
 }  // namespace weft

@@ -1,7 +1,6 @@
 // weft ckpt diff: where two checkpoints differ, in tensors, run state and attached files.
 #include <fmt/core.h>
 
-#include <CLI/App.hpp>
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -121,16 +120,16 @@ int run(const Arguments& args) {
 
 }  // namespace
 
-void add_ckpt_diff(CLI::App& ckpt, int& exit_code) {
-  CLI::App* app = ckpt.add_subcommand(
+void add_ckpt_diff(Command ckpt, int& exit_code) {
+  const Command app = ckpt.subcommand(
       "diff", "Where two checkpoints differ; ends with 0 when nowhere, with 1 when somewhere");
   auto args = std::make_shared<Arguments>();
-  app->add_option("A", args->a, "A step_N directory, or a directory of them (its newest intact)")
-      ->required();
-  app->add_option("B", args->b, "The other")->required();
-  app->add_flag("--weights", args->weights,
-                "Compare weights alone: no optimizer state, run state or attached files");
-  app->callback([args, &exit_code] { exit_code = run(*args); });
+  app.option("A", args->a, "A step_N directory, or a directory of them (its newest intact)")
+      .required();
+  app.option("B", args->b, "The other").required();
+  app.flag("--weights", args->weights,
+           "Compare weights alone: no optimizer state, run state or attached files");
+  app.run([args, &exit_code] { exit_code = run(*args); });
 }
 
 }  // namespace weft

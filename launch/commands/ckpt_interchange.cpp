@@ -2,9 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <memory>
 #include <string>
 
@@ -48,45 +45,41 @@ void run(Import& args) {
 
 }  // namespace
 
-void add_ckpt_export(CLI::App& ckpt, int&) {
-  CLI::App* app = ckpt.add_subcommand("export", "Write weights for other programs");
+void add_ckpt_export(Command ckpt, int&) {
+  const Command app = ckpt.subcommand("export", "Write weights for other programs");
   auto args = std::make_shared<Export>();
-  app->add_option("CHECKPOINT", args->checkpoint,
-                  "A step_N directory, or a directory of them (its newest intact)")
-      ->required();
-  app->add_option("OUT", args->output, "Directory to make")->required();
-  app->add_option("--to", args->format, "safetensors: as Hugging Face's GPT2LMHeadModel loads it")
-      ->required()
-      ->check(CLI::IsMember({"safetensors"}));
-  app->add_option("--max-shard-size", args->max_shard_bytes,
-                  "Data in one file at most, such as 500MB; more makes several and an index")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62))
-      ->type_name("SIZE")
-      ->default_str("5GB");
-  app->callback([args] { run(*args); });
+  app.option("CHECKPOINT", args->checkpoint,
+             "A step_N directory, or a directory of them (its newest intact)")
+      .required();
+  app.option("OUT", args->output, "Directory to make").required();
+  app.option("--to", args->format, "safetensors: as Hugging Face's GPT2LMHeadModel loads it")
+      .required()
+      .one_of({"safetensors"});
+  app.option("--max-shard-size", args->max_shard_bytes,
+             "Data in one file at most, such as 500MB; more makes several and an index")
+      .bytes("5GB")
+      .type_name("SIZE");
+  app.run([args] { run(*args); });
 }
 
-void add_ckpt_import(CLI::App& ckpt, int&) {
-  CLI::App* app = ckpt.add_subcommand("import", "Make a checkpoint of another program's weights");
+void add_ckpt_import(Command ckpt, int&) {
+  const Command app = ckpt.subcommand("import", "Make a checkpoint of another program's weights");
   auto args = std::make_shared<Import>();
-  app->add_option("IN", args->request.input,
-                  "The file; of safetensors also an index or a directory")
-      ->required();
-  app->add_option("OUT", args->request.output, "Directory of the checkpoint")->required();
-  app->add_option("--from", args->format,
-                  "safetensors (Hugging Face's GPT-2), or llmc (gpt2_124M.bin of llm.c)")
-      ->required()
-      ->check(CLI::IsMember({"safetensors", "llmc"}));
-  app->add_option(
-      "--config", args->request.config,
-      "YAML file of the run that the checkpoint is for; default: the model as the files "
-      "describe it");
-  app->add_option("--tokenizer", args->request.tokenizer,
-                  "Directory with vocab.json and merges.txt, or what weft prepare wrote; default: "
-                  "that of IN")
-      ->type_name("DIR");
-  app->callback([args] { run(*args); });
+  app.option("IN", args->request.input, "The file; of safetensors also an index or a directory")
+      .required();
+  app.option("OUT", args->request.output, "Directory of the checkpoint").required();
+  app.option("--from", args->format,
+             "safetensors (Hugging Face's GPT-2), or llmc (gpt2_124M.bin of llm.c)")
+      .required()
+      .one_of({"safetensors", "llmc"});
+  app.option("--config", args->request.config,
+             "YAML file of the run that the checkpoint is for; default: the model as the files "
+             "describe it");
+  app.option("--tokenizer", args->request.tokenizer,
+             "Directory with vocab.json and merges.txt, or what weft prepare wrote; default: "
+             "that of IN")
+      .type_name("DIR");
+  app.run([args] { run(*args); });
 }
 
 }  // namespace weft

@@ -3,9 +3,7 @@
 
 #include <string>
 
-namespace CLI {
-class App;
-}
+#include "launch/commands/command_line.h"
 
 namespace weft {
 
@@ -14,9 +12,9 @@ namespace weft {
 std::string resolve_checkpoint(const std::string& path);
 
 // Each adds its subcommand to `ckpt`; see commands.h.
-void add_ckpt_diff(CLI::App& ckpt, int& exit_code);
-void add_ckpt_export(CLI::App& ckpt, int& exit_code);
-void add_ckpt_import(CLI::App& ckpt, int& exit_code);
-void add_ckpt_prune(CLI::App& ckpt, int& exit_code);
+void add_ckpt_diff(Command ckpt, int& exit_code);
+void add_ckpt_export(Command ckpt, int& exit_code);
+void add_ckpt_import(Command ckpt, int& exit_code);
+void add_ckpt_prune(Command ckpt, int& exit_code);
 
 }  // namespace weft

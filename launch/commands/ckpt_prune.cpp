@@ -1,9 +1,6 @@
 // weft ckpt prune: delete checkpoints that are no longer wanted.
 #include <fmt/core.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <memory>
 #include <string>
 
@@ -31,21 +28,20 @@ void run(const Arguments& args) {
 
 }  // namespace
 
-void add_ckpt_prune(CLI::App& ckpt, int&) {
-  CLI::App* app = ckpt.add_subcommand("prune", "Delete old checkpoints of a directory");
+void add_ckpt_prune(Command ckpt, int&) {
+  const Command app = ckpt.subcommand("prune", "Delete old checkpoints of a directory");
   auto args = std::make_shared<Arguments>();
-  app->add_option("DIR", args->directory, "The directory that holds the step_N directories")
-      ->required();
-  app->add_option("--keep-last", args->retention.keep_last, "Newest intact checkpoints to keep")
-      ->required()
-      ->check(CLI::Range(1, 1'000'000))
-      ->type_name("N");
-  app->add_option("--keep-every", args->retention.keep_every,
-                  "Also keep those whose step is a multiple of this")
-      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
-      ->type_name("STEPS");
-  app->add_flag("--dry-run", args->dry_run, "Say what would be deleted, delete nothing");
-  app->callback([args] { run(*args); });
+  app.option("DIR", args->directory, "The directory that holds the step_N directories").required();
+  app.option("--keep-last", args->retention.keep_last, "Newest intact checkpoints to keep")
+      .required()
+      .between(1, 1'000'000)
+      .type_name("N");
+  app.option("--keep-every", args->retention.keep_every,
+             "Also keep those whose step is a multiple of this")
+      .between(int64_t{1}, int64_t{1'000'000'000})
+      .type_name("STEPS");
+  app.flag("--dry-run", args->dry_run, "Say what would be deleted, delete nothing");
+  app.run([args] { run(*args); });
 }
 
 }  // namespace weft

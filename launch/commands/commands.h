@@ -6,23 +6,21 @@
 // outlive the parse.
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "launch/commands/command_line.h"
 
 namespace weft {
 
-void add_bench_command(CLI::App& root, int& exit_code);
-void add_ckpt_command(CLI::App& root, int& exit_code);
-void add_config_command(CLI::App& root, int& exit_code);
-void add_detokenize_command(CLI::App& root, int& exit_code);
-void add_doctor_command(CLI::App& root, int& exit_code);
-void add_generate_command(CLI::App& root, int& exit_code);
-void add_launch_command(CLI::App& root, int& exit_code);
-void add_plan_command(CLI::App& root, int& exit_code);
-void add_prepare_command(CLI::App& root, int& exit_code);
-void add_tokenize_command(CLI::App& root, int& exit_code);
-void add_train_command(CLI::App& root, int& exit_code);
-void add_verify_command(CLI::App& root, int& exit_code);
+void add_bench_command(Command root, int& exit_code);
+void add_ckpt_command(Command root, int& exit_code);
+void add_config_command(Command root, int& exit_code);
+void add_detokenize_command(Command root, int& exit_code);
+void add_doctor_command(Command root, int& exit_code);
+void add_generate_command(Command root, int& exit_code);
+void add_launch_command(Command root, int& exit_code);
+void add_plan_command(Command root, int& exit_code);
+void add_prepare_command(Command root, int& exit_code);
+void add_tokenize_command(Command root, int& exit_code);
+void add_train_command(Command root, int& exit_code);
+void add_verify_command(Command root, int& exit_code);
 
 }  // namespace weft

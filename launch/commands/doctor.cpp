@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/App.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -289,15 +288,15 @@ void print_json(const Diagnosis& result) {
 
 }  // namespace
 
-void add_doctor_command(CLI::App& root, int& exit_code) {
-  CLI::App* app = root.add_subcommand(
+void add_doctor_command(Command root, int& exit_code) {
+  const Command app = root.subcommand(
       "doctor", "Show versions and capabilities, and what is missing with the package to install");
-  const CLI::Option* json =
-      app->add_flag("--json")->description("Print one JSON object, not a table");
-  app->callback([&exit_code, json] {
+  const auto json = std::make_shared<bool>(false);
+  app.flag("--json", *json, "Print one JSON object, not a table");
+  app.run([&exit_code, json] {
     constexpr int kCannotTrain = 3;
     const Diagnosis result = diagnose();
-    json->count() > 0 ? print_json(result) : print_text(result);
+    *json ? print_json(result) : print_text(result);
     exit_code = result.able_to_train() ? 0 : kCannotTrain;
   });
 }

@@ -1,7 +1,4 @@
 // weft generate: text from a checkpoint.
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -106,32 +103,31 @@ void run(Arguments& args) {
 
 }  // namespace
 
-void add_generate_command(CLI::App& root, int&) {
-  CLI::App* app = root.add_subcommand("generate", "Continue a prompt with a trained model");
+void add_generate_command(Command root, int&) {
+  const Command app = root.subcommand("generate", "Continue a prompt with a trained model");
   auto args = std::make_shared<Arguments>();
-  app->add_option("--checkpoint", args->checkpoint,
-                  "A checkpoint, or a directory of them (its newest intact one)")
-      ->required();
-  app->add_option("--prompt", args->prompt, "Text to continue");
-  app->add_option("--tokens", args->options.max_tokens, "Tokens to generate at most")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app->add_option("--temperature", args->options.sampling.temperature,
-                  "Divides the logits; 0 is greedy")
-      ->capture_default_str();
-  app->add_option("--top-k", args->options.sampling.top_k, "Keep the k likeliest; 0 keeps all")
-      ->capture_default_str();
-  app->add_option("--top-p", args->options.sampling.top_p,
-                  "Keep the likeliest that hold this probability")
-      ->capture_default_str();
-  app->add_option("--seed", args->options.sampling.seed, "Of the sampling")->capture_default_str();
-  app->add_option("--stop", args->stop, "One token that ends the text (default: end of text)");
-  app->add_option("--device", args->device,
-                  "cpu or cuda (default: what the checkpoint's configuration names)")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  app->add_flag("--no-cache", args->no_cache, "Recompute earlier tokens instead of caching them");
-  app->add_flag("--no-echo", args->no_echo, "Do not print the prompt");
-  app->callback([args] { run(*args); });
+  app.option("--checkpoint", args->checkpoint,
+             "A checkpoint, or a directory of them (its newest intact one)")
+      .required();
+  app.option("--prompt", args->prompt, "Text to continue");
+  app.option("--tokens", args->options.max_tokens, "Tokens to generate at most")
+      .positive()
+      .show_default();
+  app.option("--temperature", args->options.sampling.temperature, "Divides the logits; 0 is greedy")
+      .show_default();
+  app.option("--top-k", args->options.sampling.top_k, "Keep the k likeliest; 0 keeps all")
+      .show_default();
+  app.option("--top-p", args->options.sampling.top_p,
+             "Keep the likeliest that hold this probability")
+      .show_default();
+  app.option("--seed", args->options.sampling.seed, "Of the sampling").show_default();
+  app.option("--stop", args->stop, "One token that ends the text (default: end of text)");
+  app.option("--device", args->device,
+             "cpu or cuda (default: what the checkpoint's configuration names)")
+      .one_of({"cpu", "cuda"});
+  app.flag("--no-cache", args->no_cache, "Recompute earlier tokens instead of caching them");
+  app.flag("--no-echo", args->no_echo, "Do not print the prompt");
+  app.run([args] { run(*args); });
 }
 
 }  // namespace weft

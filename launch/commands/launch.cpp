@@ -1,9 +1,6 @@
 // weft launch: the ranks of a job as processes of this host, without MPI.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <charconv>
 #include <memory>
 
@@ -56,24 +53,19 @@ int launch(const Arguments& args) {
 
 }  // namespace
 
-void add_launch_command(CLI::App& root, int& exit_code) {
-  CLI::App* app = root.add_subcommand(
+void add_launch_command(Command root, int& exit_code) {
+  const Command app = root.subcommand(
       "launch", "Run another command as several processes of this host, without MPI");
   auto args = std::make_shared<Arguments>();
-  app->add_option("-n,--ranks", args->ranks, "Processes on this host")
-      ->required()
-      ->check(CLI::Range(1, 1024));
-  app->add_option("--hosts", args->hosts, "Hosts of the job, each with as many processes")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app->add_option("--host", args->host, "Number of this host, from 0")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  app->add_option("--master", args->master,
-                  "HOST:PORT where host 0 listens; not needed on one host");
-  app->add_option("COMMAND", args->command, "After --: train, verify, ... with their arguments")
-      ->required();
-  app->callback([args, &exit_code] { exit_code = launch(*args); });
+  app.option("-n,--ranks", args->ranks, "Processes on this host").required().between(1, 1024);
+  app.option("--hosts", args->hosts, "Hosts of the job, each with as many processes")
+      .between(1, 65536)
+      .show_default();
+  app.option("--host", args->host, "Number of this host, from 0").between(0, 65535).show_default();
+  app.option("--master", args->master, "HOST:PORT where host 0 listens; not needed on one host");
+  app.option("COMMAND", args->command, "After --: train, verify, ... with their arguments")
+      .required();
+  app.run([args, &exit_code] { exit_code = launch(*args); });
 }
 
 }  // namespace weft

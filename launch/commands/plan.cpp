@@ -2,9 +2,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <charconv>
 #include <fstream>
 #include <memory>
@@ -71,26 +68,22 @@ void plan_schedule(const ScheduleArguments& args) {
                        timed, args.width > 0 ? args.width : find_terminal(STDOUT_FILENO).columns));
 }
 
-void add_schedule(CLI::App& plan) {
+void add_schedule(Command plan) {
   const auto args = std::make_shared<ScheduleArguments>();
-  CLI::App* app = plan.add_subcommand(
+  const Command app = plan.subcommand(
       "schedule", "Draw a pipeline schedule over time, with its idle share and peak in flight");
-  app->add_option("--schedule", args->schedule, "gpipe, 1f1b, interleaved or zb-h1")
-      ->capture_default_str();
-  app->add_option("--stages", args->shape.stages, "Stages of the pipeline")->required();
-  app->add_option("--microbatches", args->shape.microbatches, "Micro-batches of a step")
-      ->required();
-  app->add_option("--chunks", args->shape.chunks, "Parts of the model on each stage")
-      ->capture_default_str();
-  app->add_option("--costs", args->costs,
-                  "Times of forward, input gradient, weight gradient, transfer")
-      ->type_name("F,B,W,T")
-      ->capture_default_str();
-  app->add_option("--svg", args->svg, "Also write the picture to this file");
-  app->add_option("--width", args->width, "Columns of the text picture (default: the terminal's)")
-      ->check(CLI::Range(20, 10000));
-  app->add_flag("--steps", args->steps, "List every stage's steps, transfers included, instead");
-  app->callback([args] { plan_schedule(*args); });
+  app.option("--schedule", args->schedule, "gpipe, 1f1b, interleaved or zb-h1").show_default();
+  app.option("--stages", args->shape.stages, "Stages of the pipeline").required();
+  app.option("--microbatches", args->shape.microbatches, "Micro-batches of a step").required();
+  app.option("--chunks", args->shape.chunks, "Parts of the model on each stage").show_default();
+  app.option("--costs", args->costs, "Times of forward, input gradient, weight gradient, transfer")
+      .type_name("F,B,W,T")
+      .show_default();
+  app.option("--svg", args->svg, "Also write the picture to this file");
+  app.option("--width", args->width, "Columns of the text picture (default: the terminal's)")
+      .between(20, 10000);
+  app.flag("--steps", args->steps, "List every stage's steps, transfers included, instead");
+  app.run([args] { plan_schedule(*args); });
 }
 
 struct LayoutArguments {
@@ -124,14 +117,14 @@ RunConfig planned_config(const LayoutArguments& args) {
 using LayoutText = std::string (*)(const RunConfig&, const MeshShape&,
                                    const std::vector<Rehearsal>&);
 
-void add_layout_plan(CLI::App& plan, const char* name, const char* help, LayoutText text) {
+void add_layout_plan(Command plan, const char* name, const char* help, LayoutText text) {
   const auto args = std::make_shared<LayoutArguments>();
-  CLI::App* app = plan.add_subcommand(name, help);
-  app->add_option("config", args->config, "A run's or a model's YAML file")->required();
-  app->add_option("--set", args->sets, "Override a key (repeatable)")->type_name("KEY=VALUE");
-  app->add_option("--world", args->world, "Ranks of the job (default: those of mesh, dp 1 if auto)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  app->callback([args, text] {
+  const Command app = plan.subcommand(name, help);
+  app.option("config", args->config, "A run's or a model's YAML file").required();
+  app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE");
+  app.option("--world", args->world, "Ranks of the job (default: those of mesh, dp 1 if auto)")
+      .between(int64_t{1}, int64_t{1} << 20);
+  app.run([args, text] {
     const RunConfig config = planned_config(*args);
     const MeshShape mesh = config.mesh.shape(0);  // dp is set
     fmt::print("{}", text(config, mesh, rehearse_stages(config, mesh)));
@@ -140,13 +133,12 @@ void add_layout_plan(CLI::App& plan, const char* name, const char* help, LayoutT
 
 }  // namespace
 
-void add_plan_command(CLI::App& root, int&) {
-  CLI::App* plan = root.add_subcommand("plan", "Show what a layout would do, without ranks");
-  plan->require_subcommand(1);
-  add_schedule(*plan);
-  add_layout_plan(*plan, "memory", "Bytes that a rank of each stage needs, by segment",
-                  memory_text);
-  add_layout_plan(*plan, "comm", "What a rank of each stage sends in a step, by axis and operation",
+void add_plan_command(Command root, int&) {
+  const Command plan = root.subcommand("plan", "Show what a layout would do, without ranks");
+  plan.require_subcommand();
+  add_schedule(plan);
+  add_layout_plan(plan, "memory", "Bytes that a rank of each stage needs, by segment", memory_text);
+  add_layout_plan(plan, "comm", "What a rank of each stage sends in a step, by axis and operation",
                   communication_text);
 }
 

@@ -3,9 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -56,39 +53,38 @@ struct Arguments {
 
 }  // namespace
 
-void add_prepare_command(CLI::App& root, int& /*exit_code*/) {
-  CLI::App* command = root.add_subcommand(
-      "prepare", "Turn UTF-8 text or JSONL files into token datasets for training");
+void add_prepare_command(Command root, int& /*exit_code*/) {
+  const Command command =
+      root.subcommand("prepare", "Turn UTF-8 text or JSONL files into token datasets for training");
   const auto arguments = std::make_shared<Arguments>();
   PrepareOptions& options = arguments->options;
-  command->add_option("FILE", options.inputs, "UTF-8 text, or .jsonl/.ndjson: one object a line")
-      ->required();
-  command->add_option("--tokenizer", options.tokenizer.kind, "byte, char, gpt2, r50k or cl100k")
-      ->required();
-  command->add_option("--vocab", options.tokenizer.vocab, "gpt2: the file vocab.json");
-  command->add_option("--merges", options.tokenizer.merges, "gpt2: the file merges.txt");
-  command->add_option("--ranks", options.tokenizer.ranks, "r50k, cl100k: the tiktoken file");
-  command->add_option("--text-for-vocab", arguments->text_for_vocab,
-                      "char: a text whose characters are the vocabulary, rather than all of FILE");
-  command->add_option("--output", options.output, "Directory to create")->required();
-  auto* held_out =
-      command->add_option("--validation", options.validation, "Held-out file; repeatable");
-  held_out->allow_extra_args(false);
+  command.option("FILE", options.inputs, "UTF-8 text, or .jsonl/.ndjson: one object a line")
+      .required();
+  command.option("--tokenizer", options.tokenizer.kind, "byte, char, gpt2, r50k or cl100k")
+      .required();
+  command.option("--vocab", options.tokenizer.vocab, "gpt2: the file vocab.json");
+  command.option("--merges", options.tokenizer.merges, "gpt2: the file merges.txt");
+  command.option("--ranks", options.tokenizer.ranks, "r50k, cl100k: the tiktoken file");
+  command.option("--text-for-vocab", arguments->text_for_vocab,
+                 "char: a text whose characters are the vocabulary, rather than all of FILE");
+  command.option("--output", options.output, "Directory to create").required();
+  const Option held_out =
+      command.option("--validation", options.validation, "Held-out file; repeatable");
+  held_out.single();
   command
-      ->add_option("--validation-fraction", options.validation_fraction,
-                   "Share of the characters, from the end, to hold out; 0 holds out nothing")
-      ->capture_default_str()
-      ->excludes(held_out);
-  command->add_option("--jsonl-field", options.jsonl_field, "Key of a document's text")
-      ->capture_default_str();
+      .option("--validation-fraction", options.validation_fraction,
+              "Share of the characters, from the end, to hold out; 0 holds out nothing")
+      .show_default()
+      .excludes(held_out);
+  command.option("--jsonl-field", options.jsonl_field, "Key of a document's text").show_default();
   command
-      ->add_option("--append-eot", arguments->append_eot,
-                   "End-of-text id behind each document; auto: with several files or JSONL, where "
-                   "the tokenizer has one")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "yes", "no"}));
-  command->add_flag("--force", options.force, "Replace an output that `weft prepare` wrote");
-  command->callback([arguments] {
+      .option("--append-eot", arguments->append_eot,
+              "End-of-text id behind each document; auto: with several files or JSONL, where "
+              "the tokenizer has one")
+      .show_default()
+      .one_of({"auto", "yes", "no"});
+  command.flag("--force", options.force, "Replace an output that `weft prepare` wrote");
+  command.run([arguments] {
     arguments->options.append_eot = parse_append_eot(arguments->append_eot);
     if (!arguments->text_for_vocab.empty()) {
       if (arguments->options.tokenizer.kind != "char") {

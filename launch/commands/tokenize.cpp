@@ -1,5 +1,4 @@
 // `weft tokenize` and `weft detokenize`: text to ids and back, on standard output.
-#include <CLI/App.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -93,41 +92,41 @@ void detokenize(const Options& options) {
 }
 
 // The subcommand with the options that both directions share.
-CLI::App* add_command(CLI::App& root, const char* name, const char* help, Options& options) {
-  CLI::App* command = root.add_subcommand(name, help);
-  CLI::Option* from =
-      command->add_option("--from", options.from,
-                          "A directory with tokenizer.json: a prepared dataset or a checkpoint");
+const Command add_command(Command root, const char* name, const char* help, Options& options) {
+  const Command command = root.subcommand(name, help);
+  const Option from =
+      command.option("--from", options.from,
+                     "A directory with tokenizer.json: a prepared dataset or a checkpoint");
   const auto add = [&](const char* option, std::string& value, const char* text) {
-    command->add_option(option, value, text)->excludes(from);
+    command.option(option, value, text).excludes(from);
   };
   add("--tokenizer", options.spec.kind, "byte, char, gpt2, r50k or cl100k");
   add("--vocab", options.spec.vocab, "gpt2: the file vocab.json");
   add("--merges", options.spec.merges, "gpt2: the file merges.txt");
   add("--ranks", options.spec.ranks, "r50k, cl100k: the tiktoken file");
   add("--text-for-vocab", options.text_for_vocab, "char: a text that has every character");
-  command->add_option("FILE", options.input, "What to read; - is standard input, the default");
+  command.option("FILE", options.input, "What to read; - is standard input, the default");
   return command;
 }
 
 }  // namespace
 
-void add_tokenize_command(CLI::App& root, int& /*exit_code*/) {
+void add_tokenize_command(Command root, int& /*exit_code*/) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(root, "tokenize", "Print the token ids of a text", *options);
-  command->add_flag("--jsonl", options->jsonl,
-                    "Read {\"text\": ...} a line, print {\"ids\": [...]} a line");
-  command->add_flag("--specials", options->specials,
-                    "Special tokens such as <|endoftext|> in the text become their ids");
-  command->callback([options] { tokenize(*options); });
+  const Command command = add_command(root, "tokenize", "Print the token ids of a text", *options);
+  command.flag("--jsonl", options->jsonl,
+               "Read {\"text\": ...} a line, print {\"ids\": [...]} a line");
+  command.flag("--specials", options->specials,
+               "Special tokens such as <|endoftext|> in the text become their ids");
+  command.run([options] { tokenize(*options); });
 }
 
-void add_detokenize_command(CLI::App& root, int& /*exit_code*/) {
+void add_detokenize_command(Command root, int& /*exit_code*/) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(root, "detokenize", "Print the text of token ids", *options);
-  command->add_flag("--jsonl", options->jsonl,
-                    "Read {\"ids\": [...]} a line, print {\"text\": ...} a line");
-  command->callback([options] { detokenize(*options); });
+  const Command command = add_command(root, "detokenize", "Print the text of token ids", *options);
+  command.flag("--jsonl", options->jsonl,
+               "Read {\"ids\": [...]} a line, print {\"text\": ...} a line");
+  command.run([options] { detokenize(*options); });
 }
 
 }  // namespace weft

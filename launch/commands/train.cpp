@@ -1,7 +1,4 @@
 // weft train: one training run, alone, under mpirun, or on ranks that are threads.
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -45,39 +42,38 @@ void set_init_from(Arguments& args) {
 
 }  // namespace
 
-void add_train_command(CLI::App& root, int& exit_code) {
-  CLI::App* app = root.add_subcommand("train", "Train a model as a YAML file describes it");
+void add_train_command(Command root, int& exit_code) {
+  const Command app = root.subcommand("train", "Train a model as a YAML file describes it");
   auto args = std::make_shared<Arguments>();
-  app->add_option("CONFIG", args->train.config, "The run's YAML file")->required();
-  app->add_option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  app->add_option("--steps", args->stop_after, "End after this step, with a checkpoint")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000000}))
-      ->type_name("STEP");
-  app->add_option("--resume", args->resume,
-                  "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
-  app->add_option("--init-from", args->init_from,
-                  "Begin with the weights of this checkpoint, fresh optimizer, step 0; sets "
-                  "load.weights")
-      ->type_name("PATH");
-  app->add_option("--local-ranks", args->local_ranks,
-                  "Run this many ranks as threads of one process")
-      ->check(CLI::Range(1, 1024));
-  app->add_option("--write-fault", args->train.write_fault,
-                  "RANK:kill|eio|enospc|short|sleep@K: what happens at the K-th call by which that "
-                  "rank writes checkpoints, for tests")
-      ->group("");
-  CLI::Option* trace =
-      app->add_option("--trace", args->trace,
-                      "Write when operations and collectives run on each rank and stream, as JSON "
-                      "for ui.perfetto.dev or chrome://tracing")
-          ->type_name("FILE");
-  app->add_option("--trace-steps", args->trace_steps,
-                  "First and last step of the trace; the first three unless given")
-      ->type_name("FIRST:LAST")
-      ->needs(trace);
-  app->callback([args, &exit_code] {
+  app.option("CONFIG", args->train.config, "The run's YAML file").required();
+  app.option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
+      .type_name("KEY=VALUE")
+      .single();
+  app.option("--steps", args->stop_after, "End after this step, with a checkpoint")
+      .between(int64_t{1}, int64_t{1000000000})
+      .type_name("STEP");
+  app.option("--resume", args->resume,
+             "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
+  app.option("--init-from", args->init_from,
+             "Begin with the weights of this checkpoint, fresh optimizer, step 0; sets "
+             "load.weights")
+      .type_name("PATH");
+  app.option("--local-ranks", args->local_ranks, "Run this many ranks as threads of one process")
+      .between(1, 1024);
+  app.option("--write-fault", args->train.write_fault,
+             "RANK:kill|eio|enospc|short|sleep@K: what happens at the K-th call by which that "
+             "rank writes checkpoints, for tests")
+      .hidden();
+  const Option trace =
+      app.option("--trace", args->trace,
+                 "Write when operations and collectives run on each rank and stream, as JSON "
+                 "for ui.perfetto.dev or chrome://tracing")
+          .type_name("FILE");
+  app.option("--trace-steps", args->trace_steps,
+             "First and last step of the trace; the first three unless given")
+      .type_name("FIRST:LAST")
+      .needs(trace);
+  app.run([args, &exit_code] {
     if (!args->trace.empty()) args->train.trace = {.path = args->trace};
     if (!args->trace_steps.empty()) args->train.trace->steps = parse_trace_steps(args->trace_steps);
     if (!args->resume.empty()) args->train.resume = args->resume;

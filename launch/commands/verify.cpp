@@ -4,9 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -133,29 +130,27 @@ int run(const Arguments& args, Bootstrap& bootstrap) {
 
 }  // namespace
 
-void add_verify_command(CLI::App& root, int& exit_code) {
-  CLI::App* app = root.add_subcommand(
+void add_verify_command(Command root, int& exit_code) {
+  const Command app = root.subcommand(
       "verify", "Train a shrunken model on every layout and compare it with one rank");
   auto args = std::make_shared<Arguments>();
-  app->add_option("config", args->config, "A run's or a model's YAML file")->required();
-  app->add_option("--set", args->sets, "Override a key (repeatable)")->type_name("KEY=VALUE");
-  app->add_option("--ranks", args->ranks, "Layouts of up to this many ranks (4)")
-      ->check(CLI::Range(1, 64));
-  app->add_option("--transport", args->transport,
-                  "local: ranks are threads of this process; mpi: those of the job (default when "
-                  "there is one), for layouts of exactly as many ranks")
-      ->check(CLI::IsMember({"local", "mpi"}));
-  app->add_option("--device", args->device, "cpu or cuda; sets the key device")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  app->add_option("--sample", args->sample, "Only this many of the layouts, evenly spread")
-      ->check(CLI::Range(1, 1000000));
-  app->add_option("--steps", args->steps, "Training steps of each layout")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
-  app->add_option("--inject", args->inject,
-                  "Break collective K on purpose, to see the check fail: drop-collective:K, "
-                  "skip-scale:K or wrong-shard:K");
-  app->callback([args, &exit_code] {
+  app.option("config", args->config, "A run's or a model's YAML file").required();
+  app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE");
+  app.option("--ranks", args->ranks, "Layouts of up to this many ranks (4)").between(1, 64);
+  app.option("--transport", args->transport,
+             "local: ranks are threads of this process; mpi: those of the job (default when "
+             "there is one), for layouts of exactly as many ranks")
+      .one_of({"local", "mpi"});
+  app.option("--device", args->device, "cpu or cuda; sets the key device").one_of({"cpu", "cuda"});
+  app.option("--sample", args->sample, "Only this many of the layouts, evenly spread")
+      .between(1, 1000000);
+  app.option("--steps", args->steps, "Training steps of each layout")
+      .between(1, 100)
+      .show_default();
+  app.option("--inject", args->inject,
+             "Break collective K on purpose, to see the check fail: drop-collective:K, "
+             "skip-scale:K or wrong-shard:K");
+  app.run([args, &exit_code] {
     exit_code = in_job([&](Bootstrap& bootstrap) { return run(*args, bootstrap); });
   });
 }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <string_view>
 
-#include "core/base/field_text.h"
 #include "core/base/digest.h"
+#include "core/base/field_text.h"
 #include "launch/config/load.h"
 
 namespace weft {

@@ -2,8 +2,8 @@
 // what the checks behind the digest are for.
 #include <string_view>
 
-#include "core/base/error.h"
 #include "core/base/digest.h"
+#include "core/base/error.h"
 #include "core/checkpoint/manifest.h"
 #include "tests/fuzz/fuzz_target.h"
 

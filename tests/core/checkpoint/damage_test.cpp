@@ -6,9 +6,9 @@
 #include <fstream>
 #include <random>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
-#include "core/base/digest.h"
 #include "core/checkpoint/manifest.h"
 #include "tests/core/checkpoint/fixture.h"
 

@@ -1,10 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -21,14 +17,13 @@ const std::string kRun = std::string(WEFT_SOURCE_DIR) + "/configs/runs/shakespea
 
 // Runs `weft config ARGUMENTS...` and returns what it prints.
 std::string config_command(std::vector<std::string> arguments) {
-  CLI::App root("test", "weft");
+  CommandLine line("weft", "test", "0");
   int exit_code = 0;
-  add_config_command(root, exit_code);
+  add_config_command(line.root(), exit_code);
   arguments.insert(arguments.begin(), "config");
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   ::testing::internal::CaptureStdout();
   try {
-    root.parse(arguments);
+    line.parse(arguments);
   } catch (...) {
     ::testing::internal::GetCapturedStdout();
     throw;
