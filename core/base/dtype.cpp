@@ -29,7 +29,10 @@ const Row& row(DType dtype) { return kRows[static_cast<size_t>(dtype)]; }
 
 size_t size_of(DType dtype) { return row(dtype).size; }
 
-std::string_view name(DType dtype) { return row(dtype).name; }
+std::string_view name(DType dtype) {
+  const auto number = static_cast<size_t>(dtype);
+  return number < kRows.size() ? kRows[number].name : "unknown type";
+}
 
 DType parse_dtype(std::string_view text) {
   for (const Row& r : kRows) {

@@ -10,6 +10,7 @@
 // deadline; the message names the op, its sequence number, the axis and the rank.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -66,6 +67,9 @@ class Bootstrap {
   virtual int size() const = 0;
   virtual int local_rank() const = 0;  // rank among those on the same host
   virtual int local_size() const = 0;  // ranks on the same host
+  // How long calls that begin from now on wait for a rank, on the control plane and in all groups
+  // that were and will be split off. The same on every rank.
+  virtual void set_deadline(std::chrono::milliseconds) {}
   virtual void barrier() = 0;
   virtual std::string broadcast(const std::string& text, int root) = 0;
   // Everybody's text, in rank order.

@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/dist/communicator.h"
+#include "parallel/comm/parse_number.h"
 
 namespace weft {
 
@@ -28,12 +32,30 @@ inline std::vector<int> color_group(const std::vector<ColorClaim>& claims, int r
   return members;
 }
 
+// A claim as a text of the control plane, and back; none if the text is no claim.
+inline std::string to_text(ColorClaim claim) {
+  return fmt::format("{} {}", claim.color, claim.key);
+}
+inline std::optional<ColorClaim> parse_claim(std::string_view text) {
+  const size_t space = std::min(text.find(' '), text.size());
+  const auto color = parse_number<int>(text.substr(0, space));
+  const auto key = parse_number<int>(text.substr(std::min(space + 1, text.size())));
+  if (!color || !key) return std::nullopt;
+  return ColorClaim{*color, *key};
+}
+
 // Everybody's claim in rank order, over the control plane. Collective.
 inline std::vector<ColorClaim> gather_claims(Bootstrap& bootstrap, ColorClaim mine) {
   std::vector<ColorClaim> claims;
-  for (const std::string& text : bootstrap.all_gather(fmt::format("{} {}", mine.color, mine.key))) {
-    const size_t space = text.find(' ');
-    claims.push_back({std::stoi(text.substr(0, space)), std::stoi(text.substr(space + 1))});
+  for (const std::string& text : bootstrap.all_gather(to_text(mine))) {
+    const std::optional<ColorClaim> claim = parse_claim(text);
+    if (!claim) {
+      fail(ErrorKind::peer,
+           "rank {} of the job sends no claim to a group; do all ranks make the "
+           "same calls?",
+           claims.size());
+    }
+    claims.push_back(*claim);
   }
   return claims;
 }

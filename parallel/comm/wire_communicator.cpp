@@ -44,7 +44,7 @@ struct MessageHeader {
 class WireCommunicator final : public HostCommunicator {
  public:
   WireCommunicator(std::unique_ptr<Wire> wire, int rank, std::vector<int> world_ranks,
-                   const std::string& axis, const CommOptions& options);
+                   const std::string& axis, size_t chunk_bytes, std::shared_ptr<Patience> patience);
   ~WireCommunicator() override;
   WireCommunicator(const WireCommunicator&) = delete;
   WireCommunicator& operator=(const WireCommunicator&) = delete;
@@ -73,8 +73,13 @@ class WireCommunicator final : public HostCommunicator {
   void receive(WireBatch batch, WireTag tag, int peer, void* data, size_t bytes) {
     wire_->receive(batch, tag, peer, data, bytes);
   }
-  void wait(WireBatch batch, const CallHeader& header);
-  [[noreturn]] void give_up(WireBatch batch, const std::string& what);
+  // Throws Error{peer} naming the call, which what() returns, and those who did not come.
+  template <typename What>
+  void wait(WireBatch batch, std::string_view op, const What& what);
+  void wait(WireBatch batch, const CallHeader& header) {
+    wait(batch, name(header.op), [&] { return to_string(header); });
+  }
+  std::string missing(WireBatch batch) const;  // the members with which it is incomplete
   std::string member(int rank) const;
 
   bool is_inline(const CallHeader& header) const { return header.bytes() <= inline_bytes_; }
@@ -85,12 +90,13 @@ class WireCommunicator final : public HostCommunicator {
   }
   std::byte* chunk_from(int peer, int64_t step) {
     const auto slot = static_cast<size_t>((step & 1) * size() + peer);
-    return chunks_.data() + slot * options_.chunk_bytes;
+    return chunks_.data() + slot * chunk_bytes_;
   }
 
   std::unique_ptr<Wire> wire_;
   std::vector<int> world_ranks_;
-  CommOptions options_;
+  size_t chunk_bytes_;
+  std::shared_ptr<Patience> patience_;
   int exceptions_;
   std::string failure_;  // of the first call that failed
 
@@ -127,11 +133,12 @@ int64_t steps_of(const Blocks& blocks, int64_t chunk) {
 
 WireCommunicator::WireCommunicator(std::unique_ptr<Wire> wire, int rank,
                                    std::vector<int> world_ranks, const std::string& axis,
-                                   const CommOptions& options)
+                                   size_t chunk_bytes, std::shared_ptr<Patience> patience)
     : HostCommunicator(rank, static_cast<int>(world_ranks.size()), axis),
       wire_(std::move(wire)),
       world_ranks_(std::move(world_ranks)),
-      options_(options),
+      chunk_bytes_(chunk_bytes),
+      patience_(std::move(patience)),
       exceptions_(std::uncaught_exceptions()),
       inline_bytes_(inline_bytes(size())),
       opening_out_(static_cast<size_t>(size()) * opening_bytes()),
@@ -235,9 +242,9 @@ void WireCommunicator::finish_inline(const Call& call) {
 // ---- Large payloads -----------------------------------------------------------------------------
 
 void WireCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, bool gather) {
-  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / call.header.element_bytes());
+  const auto chunk = static_cast<int64_t>(chunk_bytes_ / call.header.element_bytes());
   const int64_t steps = steps_of(blocks, chunk);
-  chunks_.resize(2 * static_cast<size_t>(size()) * options_.chunk_bytes);
+  chunks_.resize(2 * static_cast<size_t>(size()) * chunk_bytes_);
   const size_t element = call.header.element_bytes();
   const int64_t own = blocks.begin(rank());
   void* const out = gather ? at(call.out, static_cast<size_t>(own) * element) : call.out;
@@ -254,7 +261,7 @@ void WireCommunicator::reduce_chunks(const Call& call, const Blocks& blocks, boo
 
 void WireCommunicator::post_reduce(const Call& call, const Blocks& blocks, int64_t step) {
   const size_t element = call.header.element_bytes();
-  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
+  const auto chunk = static_cast<int64_t>(chunk_bytes_ / element);
   const Part mine = part_of(blocks, rank(), step, chunk);
   for (int p = 0; p < size(); ++p) {
     if (p == rank() || mine.count == 0) continue;
@@ -272,7 +279,7 @@ void WireCommunicator::post_reduce(const Call& call, const Blocks& blocks, int64
 // `own`: where the fold of the own block goes, from its first element on.
 void WireCommunicator::fold_chunk(const Call& call, const Blocks& blocks, int64_t step, void* own) {
   const size_t element = call.header.element_bytes();
-  const auto chunk = static_cast<int64_t>(options_.chunk_bytes / element);
+  const auto chunk = static_cast<int64_t>(chunk_bytes_ / element);
   const Part mine = part_of(blocks, rank(), step, chunk);
   if (mine.count == 0) return;
   for (int p = 0; p < size(); ++p) {
@@ -337,14 +344,13 @@ void WireCommunicator::execute_exchange(std::span<const Message> messages, int64
   if (!failure_.empty()) throw Error(ErrorKind::peer, failure_);
   try {
     post_messages(messages);
-    bool done = false;
     try {
-      done = wire_->wait(WireBatch::exchange, options_.deadline, "exchange");
+      wait(WireBatch::exchange, "exchange",
+           [&] { return fmt::format("exchange (call {})", sequence); });
     } catch (const Error&) {
       check_messages(messages, sequence);  // says more than the transport does, if this is why
       throw;
     }
-    if (!done) give_up(WireBatch::exchange, fmt::format("exchange (call {})", sequence));
     check_messages(messages, sequence);
   } catch (const Error& error) {
     failure_ = error.what();
@@ -388,15 +394,19 @@ void WireCommunicator::check_messages(std::span<const Message> messages, int64_t
 
 // ---- Waiting ------------------------------------------------------------------------------------
 
-void WireCommunicator::wait(WireBatch batch, const CallHeader& header) {
-  if (!wire_->wait(batch, options_.deadline, name(header.op))) give_up(batch, to_string(header));
+template <typename What>
+void WireCommunicator::wait(WireBatch batch, std::string_view op, const What& what) {
+  patience_->wait([&](std::chrono::milliseconds time) { return wire_->wait(batch, time, op); },
+                  [&] {
+                    return fmt::format("{} on axis {}: {} waits for {}", what(), axis(),
+                                       member(rank()), missing(batch));
+                  });
 }
 
-void WireCommunicator::give_up(WireBatch batch, const std::string& what) {
+std::string WireCommunicator::missing(WireBatch batch) const {
   std::string names;
   for (const int p : wire_->missing(batch)) names += (names.empty() ? "" : ", ") + member(p);
-  fail(ErrorKind::peer, "{} on axis {}: {} waits for {}, no answer within {:g} s", what, axis(),
-       member(rank()), names, std::chrono::duration<double>(options_.deadline).count());
+  return names;
 }
 
 std::string WireCommunicator::member(int rank) const {
@@ -409,10 +419,10 @@ std::string WireCommunicator::member(int rank) const {
 
 std::unique_ptr<Communicator> make_wire_communicator(std::unique_ptr<Wire> wire, int rank,
                                                      std::vector<int> world_ranks,
-                                                     const std::string& axis,
-                                                     const CommOptions& options) {
+                                                     const std::string& axis, size_t chunk_bytes,
+                                                     std::shared_ptr<Patience> patience) {
   return std::make_unique<WireCommunicator>(std::move(wire), rank, std::move(world_ranks), axis,
-                                            options);
+                                            chunk_bytes, std::move(patience));
 }
 
 }  // namespace weft

@@ -182,6 +182,8 @@ void LocalGroup::withdraw(Lock& lock, int rank, std::span<const Message> message
 template <typename Done, typename IsMissing, typename What>
 void LocalGroup::wait_or_break(Lock& lock, int rank, Done done, IsMissing is_missing, What what) {
   const auto start = std::chrono::steady_clock::now();
+  const std::chrono::milliseconds limit = world_.patience().deadline();
+  bool warned = false;
   while (!done()) {
     throw_if_broken();
     std::string missing;
@@ -192,20 +194,26 @@ void LocalGroup::wait_or_break(Lock& lock, int rank, Done done, IsMissing is_mis
       changed_.notify_all();
       throw_if_broken();
     }
-    const bool late = std::chrono::steady_clock::now() - start >= world_.options().deadline;
+    const auto waited =
+        std::chrono::floor<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+    const bool late = waited >= limit;
+    const bool slow = !warned && waited >= limit / 10;
     for (int r = 0; r < size(); ++r) {
       if (r == rank || !is_missing(r)) continue;
       const bool gone = world_.ended(world_ranks_[static_cast<size_t>(r)]);
       ended |= gone;
-      if (gone || late) missing += (missing.empty() ? "" : ", ") + member(r);
+      if (gone || late || slow) missing += (missing.empty() ? "" : ", ") + member(r);
     }
+    const auto waits = [&] {
+      return fmt::format("{} on axis {}: {} waits for {}", what(), axis_, member(rank), missing);
+    };
     if (ended || late) {
-      const auto limit = std::chrono::duration<double>(world_.options().deadline).count();
-      break_group(rank, fmt::format("{} on axis {}: {} waits for {}, {}", what(), axis_,
-                                    member(rank), missing,
-                                    ended ? "which has ended without this call"
-                                          : fmt::format("no answer within {:g} s", limit)));
+      const double seconds = std::chrono::duration<double>(limit).count();
+      break_group(rank, waits() + (ended ? ", which has ended without this call"
+                                         : fmt::format(", no answer within {:g} s", seconds)));
     }
+    if (slow) world_.patience().warn(waits(), waited);
+    warned |= slow;
     changed_.wait_for(lock, kLook);
   }
 }

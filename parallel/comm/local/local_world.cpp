@@ -31,7 +31,7 @@ bool is_consequence(const std::exception_ptr& error) {
 LocalWorld::LocalWorld(int size, const CommOptions& options)
     : texts(static_cast<size_t>(size)),
       new_groups(static_cast<size_t>(size)),
-      options_(options),
+      patience_(options.deadline),
       ended_(static_cast<size_t>(size)),
       group_(std::make_unique<LocalGroup>(*this, first_ranks(size), "bootstrap")) {}
 

@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "parallel/comm/options.h"
+#include "parallel/comm/patience.h"
 
 namespace weft {
 
@@ -27,7 +28,7 @@ class LocalWorld {
   ~LocalWorld();
 
   int size() const { return static_cast<int>(ended_.size()); }
-  const CommOptions& options() const { return options_; }
+  Patience& patience() { return patience_; }
 
   // The first caller's error is what the job fails with. A ReleasedError never is, unless it is
   // the only one there is.
@@ -47,7 +48,7 @@ class LocalWorld {
   LocalGroup& group() { return *group_; }
 
  private:
-  CommOptions options_;
+  Patience patience_;
   std::vector<std::atomic<bool>> ended_;
   std::atomic<bool> failed_{false};
   mutable std::mutex mutex_;

@@ -23,6 +23,9 @@ class LocalBootstrap final : public Bootstrap {
   int size() const override { return world_.size(); }
   int local_rank() const override { return rank_; }
   int local_size() const override { return world_.size(); }
+  void set_deadline(std::chrono::milliseconds deadline) override {
+    world_.patience().set_deadline(deadline);
+  }
 
   void barrier() override {
     Call call;
@@ -44,14 +47,7 @@ class LocalBootstrap final : public Bootstrap {
   }
 
   std::unique_ptr<Communicator> split(int color, int key, const std::string& axis) override {
-    std::vector<ColorClaim> claims;
-    for (const std::string& text : all_gather(fmt::format("{} {}", color, key))) {
-      ColorClaim claim;
-      claim.color = std::stoi(text);
-      claim.key = std::stoi(text.substr(text.find(' ') + 1));
-      claims.push_back(claim);
-    }
-    const std::vector<int> members = color_group(claims, rank_);
+    const std::vector<int> members = color_group(gather_claims(*this, {color, key}), rank_);
     // The group's first rank makes it, the others pick it up.
     std::shared_ptr<LocalGroup>& made = world_.new_groups[static_cast<size_t>(members.front())];
     if (members.front() == rank_) made = std::make_shared<LocalGroup>(world_, members, axis);

@@ -14,6 +14,7 @@
 #include "parallel/comm/host_communicator.h"
 #include "parallel/comm/mpi/mpi_wire.h"
 #include "parallel/comm/mpi/requests.h"
+#include "parallel/comm/patience.h"
 #include "parallel/comm/wire_communicator.h"
 
 namespace weft {
@@ -37,7 +38,9 @@ void initialise_mpi() {
 class MpiBootstrap final : public Bootstrap {
  public:
   explicit MpiBootstrap(const CommOptions& options)
-      : options_(options), exceptions_(std::uncaught_exceptions()) {
+      : chunk_bytes_(options.chunk_bytes),
+        patience_(std::make_shared<Patience>(options.deadline)),
+        exceptions_(std::uncaught_exceptions()) {
     initialise_mpi();
     check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
@@ -64,6 +67,10 @@ class MpiBootstrap final : public Bootstrap {
   int size() const override { return size_; }
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
+
+  void set_deadline(std::chrono::milliseconds deadline) override {
+    patience_->set_deadline(deadline);
+  }
 
   void barrier() override {
     MPI_Request request = MPI_REQUEST_NULL;
@@ -113,7 +120,7 @@ class MpiBootstrap final : public Bootstrap {
               "MPI_Comm_split");
     if (alone) return make_self_communicator(axis);
     return make_wire_communicator(make_mpi_wire(group), static_cast<int>(me), members, axis,
-                                  options_);
+                                  chunk_bytes_, patience_);
   }
 
  private:
@@ -128,12 +135,18 @@ class MpiBootstrap final : public Bootstrap {
   }
 
   void wait(MPI_Request& request, std::string_view what) {
-    if (wait_requests({&request, 1}, options_.deadline, what)) return;
-    fail(ErrorKind::peer, "{} of the control plane: rank {} waited {:g} s for the other {} ranks",
-         what, rank_, std::chrono::duration<double>(options_.deadline).count(), size_ - 1);
+    patience_->wait(
+        [&](std::chrono::milliseconds time) {
+          return wait_requests({&request, 1}, time, what);
+        },
+        [&] {
+          return fmt::format("{} of the control plane: rank {} waits for the other {} ranks", what,
+                             rank_, size_ - 1);
+        });
   }
 
-  CommOptions options_;
+  size_t chunk_bytes_;
+  std::shared_ptr<Patience> patience_;
   int exceptions_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;

@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr std::chrono::milliseconds kRetry{50};
+constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
@@ -145,14 +146,19 @@ Socket listen_on(const Address& address) {
        to_string(address), std::strerror(error));
 }
 
-std::optional<Socket> accept_before(const Socket& listener, Deadline deadline) {
-  while (wait_for(listener, POLLIN, deadline)) {
+std::optional<Socket> accept_now(const Socket& listener) {
+  while (true) {
     Socket socket(accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket.open()) continue;  // it was gone again
-    prepare(socket);
-    return socket;
+    if (socket.open()) {
+      prepare(socket);
+      return socket;
+    }
+    // Linux hands errors of a connection that is gone again to accept(): the next one is asked for.
+    constexpr std::array kHere{EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    if (std::ranges::find(kHere, errno) != kHere.end()) return std::nullopt;
+    WEFT_CHECK(errno != EBADF && errno != EINVAL && errno != ENOTSOCK, "accept: {}",
+               std::strerror(errno));
   }
-  return std::nullopt;
 }
 
 Socket connect_before(const Address& address, Deadline deadline, const std::string& who) {
@@ -176,14 +182,34 @@ Address local_address(const Socket& socket) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   auto* address = reinterpret_cast<sockaddr*>(&storage);
-  std::array<char, NI_MAXHOST> host{};
-  std::array<char, NI_MAXSERV> port{};
   WEFT_CHECK(getsockname(socket.fd(), address, &size) == 0, "getsockname: {}",
              std::strerror(errno));
-  WEFT_CHECK(getnameinfo(address, size, host.data(), host.size(), port.data(), port.size(),
-                         NI_NUMERICHOST | NI_NUMERICSERV) == 0,
+  std::array<char, NI_MAXHOST> host{};
+  WEFT_CHECK(getnameinfo(address, size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) == 0,
              "getnameinfo failed");
-  return {host.data(), static_cast<uint16_t>(std::stoi(port.data()))};
+  const bool is_v6 = storage.ss_family == AF_INET6;
+  const uint16_t port = is_v6 ? reinterpret_cast<const sockaddr_in6&>(storage).sin6_port
+                              : reinterpret_cast<const sockaddr_in&>(storage).sin_port;
+  return {host.data(), ntohs(port)};
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+bool is_address_here(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  const Addresses address(found, &freeaddrinfo);
+  const Socket socket(::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return socket.open() && bind(socket.fd(), address->ai_addr, address->ai_addrlen) == 0;
+}
+
+bool readable_within(const Socket& socket, std::chrono::milliseconds time) {
+  return wait_for(socket, POLLIN, std::chrono::steady_clock::now() + time);
 }
 
 void send_text(const Socket& socket, const std::string& text, Deadline deadline,
@@ -198,8 +224,14 @@ std::string receive_text(const Socket& socket, Deadline deadline, const std::str
   uint64_t bytes = 0;
   receive_bytes(socket, &bytes, sizeof bytes, deadline, who);
   if (bytes > most) lost(who, "it does not speak as a rank of weft does");
-  std::string text(bytes, '\0');
-  receive_bytes(socket, text.data(), text.size(), deadline, who);
+  // Memory is taken as the text comes, not as its length says.
+  std::string text;
+  while (text.size() < bytes) {
+    const size_t begin = text.size();
+    const size_t piece = std::min<uint64_t>(bytes - begin, kPieceBytes);
+    text.resize(begin + piece);
+    receive_bytes(socket, text.data() + begin, piece, deadline, who);
+  }
   return text;
 }
 

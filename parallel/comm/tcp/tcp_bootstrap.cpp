@@ -3,47 +3,28 @@
 #include "parallel/comm/tcp/tcp_bootstrap.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/host_name.h"
 #include "parallel/comm/color_group.h"
 #include "parallel/comm/host_communicator.h"
+#include "parallel/comm/parse_number.h"
+#include "parallel/comm/patience.h"
+#include "parallel/comm/tcp/reception.h"
 #include "parallel/comm/tcp/tcp_wire.h"
 #include "parallel/comm/wire_communicator.h"
 
 namespace weft {
 namespace {
 
-constexpr char kMagic[8] = "weft 01";  // of the protocol's version
-constexpr uint64_t kHelloBytes = 4096;
-
-// How a rank introduces itself on a new connection.
-struct Hello {
-  std::array<char, sizeof kMagic> magic{};
-  int32_t rank = 0;
-  int32_t size = 0;
-  int64_t split = 0;  // 0 on the connection to rank 0, otherwise the number of the split
-};
-
-std::string text_of(int rank, int size, int64_t split) {
-  Hello hello{.rank = rank, .size = size, .split = split};
-  std::memcpy(hello.magic.data(), kMagic, sizeof kMagic);
-  return {reinterpret_cast<const char*>(&hello), sizeof hello};
-}
-
-// None if a stranger sent it.
-std::optional<Hello> hello_of(const std::string& text) {
-  Hello hello;
-  if (text.size() != sizeof hello) return std::nullopt;
-  std::memcpy(static_cast<void*>(&hello), text.data(), sizeof hello);
-  if (std::memcmp(hello.magic.data(), kMagic, sizeof kMagic) != 0) return std::nullopt;
-  return hello;
-}
+constexpr uint64_t kRefusalBytes = 4096;
+constexpr uint64_t kAddressBytes = 512;
+// The largest text of the control plane is a trace of many steps.
+constexpr uint64_t kTextBytes = uint64_t{1} << 32;
 
 std::string member(int rank) { return fmt::format("rank {} of the job", rank); }
 
@@ -58,28 +39,22 @@ std::string pack(const std::vector<std::string>& texts) {
   return all;
 }
 
-std::vector<std::string> unpack(std::string_view all) {
+// Throws Error{peer} if `all` is not what pack makes of `count` texts.
+std::vector<std::string> unpack(std::string_view all, int count) {
   std::vector<std::string> texts;
   while (!all.empty()) {
     uint64_t bytes = 0;
-    WEFT_CHECK(all.size() >= sizeof bytes, "a packed text ends early");
+    if (all.size() < sizeof bytes) break;
     std::memcpy(&bytes, all.data(), sizeof bytes);
     all.remove_prefix(sizeof bytes);
-    WEFT_CHECK(all.size() >= bytes, "a packed text ends early");
+    if (all.size() < bytes) break;
     texts.emplace_back(all.substr(0, bytes));
     all.remove_prefix(bytes);
   }
+  if (!all.empty() || texts.size() != static_cast<size_t>(count)) {
+    fail(ErrorKind::peer, "{} sends no texts of {} ranks", member(0), count);
+  }
   return texts;
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
 }
 
 class TcpBootstrap final : public Bootstrap {
@@ -87,10 +62,12 @@ class TcpBootstrap final : public Bootstrap {
   TcpBootstrap(const Placing& placing, const CommOptions& options)
       : rank_(placing.rank),
         size_(placing.size),
-        options_(options),
+        chunk_bytes_(options.chunk_bytes),
+        patience_(std::make_shared<Patience>(options.deadline)),
         control_(static_cast<size_t>(size_)) {
-    rank_ == 0 ? gather_ranks(placing.master) : join(placing.master);
-    listen_for_groups(placing.master);
+    const Address master = master_of(placing);
+    rank_ == 0 ? gather_ranks(master) : join(master);
+    listen_for_groups();
     find_neighbours(placing);
   }
 
@@ -99,6 +76,10 @@ class TcpBootstrap final : public Bootstrap {
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
 
+  void set_deadline(std::chrono::milliseconds deadline) override {
+    patience_->set_deadline(deadline);
+  }
+
   void barrier() override { all_gather({}); }
 
   std::string broadcast(const std::string& text, int root) override {
@@ -106,19 +87,7 @@ class TcpBootstrap final : public Bootstrap {
   }
 
   std::vector<std::string> all_gather(const std::string& text) override {
-    const Deadline end = deadline();
-    if (rank_ != 0) {
-      send_text(control_[0], text, end, member(0));
-      return unpack(receive_text(control_[0], end, member(0)));
-    }
-    std::vector<std::string> texts{text};
-    for (int r = 1; r < size_; ++r) {
-      texts.push_back(receive_text(control_[static_cast<size_t>(r)], end, member(r)));
-    }
-    const std::string all = pack(texts);
-    for (int r = 1; r < size_; ++r)
-      send_text(control_[static_cast<size_t>(r)], all, end, member(r));
-    return texts;
+    return gather(text, kTextBytes);
   }
 
   std::unique_ptr<Communicator> split(int color, int key, const std::string& axis) override {
@@ -127,61 +96,102 @@ class TcpBootstrap final : public Bootstrap {
     if (members.size() == 1) return make_self_communicator(axis);
     const auto me = static_cast<int>(std::ranges::find(members, rank_) - members.begin());
     return make_wire_communicator(make_tcp_wire(connect_group(members), members), me, members, axis,
-                                  options_);
+                                  chunk_bytes_, patience_);
   }
 
  private:
-  Deadline deadline() const { return std::chrono::steady_clock::now() + options_.deadline; }
+  Deadline deadline() const { return std::chrono::steady_clock::now() + patience_->deadline(); }
+
+  // Everybody's text, of at most `most` bytes each.
+  std::vector<std::string> gather(const std::string& text, uint64_t most) {
+    if (rank_ != 0) {
+      send_text(control_[0], text, deadline(), member(0));
+      const uint64_t all = (most + sizeof(uint64_t)) * static_cast<uint64_t>(size_);
+      return unpack(hear(0, all), size_);
+    }
+    std::vector<std::string> texts{text};
+    for (int r = 1; r < size_; ++r) texts.push_back(hear(r, most));
+    const std::string all = pack(texts);
+    for (int r = 1; r < size_; ++r) {
+      send_text(control_[static_cast<size_t>(r)], all, deadline(), member(r));
+    }
+    return texts;
+  }
+
+  // The next text of a rank on the control plane.
+  std::string hear(int rank, uint64_t most) {
+    const Socket& socket = control_[static_cast<size_t>(rank)];
+    patience_->wait(
+        [&](std::chrono::milliseconds time) { return readable_within(socket, time); },
+        [&] { return fmt::format("control plane: rank {} waits for rank {}", rank_, rank); });
+    return receive_text(socket, deadline(), member(rank), most);
+  }
 
   // ---- Rank 0 and the others find each other
 
+  // Where a launcher says that all ranks are on one host, they meet on its loopback, whatever the
+  // host is called.
+  static Address master_of(const Placing& placing) {
+    const bool one_host = placing.local_size && *placing.local_size == placing.size;
+    return one_host && !is_loopback(placing.master.host) ? Address{"127.0.0.1", placing.master.port}
+                                                         : placing.master;
+  }
+
+  // A name may mean another address on this host than on the others, so all are listened to until
+  // the ranks are here; a number of this host is enough by itself.
+  static Socket listen_for_ranks(const Address& master) {
+    const bool is_enough = is_loopback(master.host) || is_address_here(master.host);
+    return listen_on({is_enough ? master.host : "", master.port});
+  }
+
   void gather_ranks(const Address& master) {
-    const Deadline end = deadline();
-    // A name may mean another address on this host than on the others, so all are listened to;
-    // only a job that stays on this host is kept from the network.
-    const Address here{is_loopback(master.host) ? master.host : "", master.port};
-    const Socket listener = listen_on(here);
+    Reception reception(listen_for_ranks(master));
     for (int here_now = 1; here_now < size_;) {
-      std::optional<Socket> socket = accept_before(listener, end);
-      if (!socket) {
-        fail(ErrorKind::peer, "{} of {} ranks have come to {} within {:g} s; missing: {}", here_now,
-             size_, to_string(master), std::chrono::duration<double>(options_.deadline).count(),
-             missing_ranks());
-      }
-      here_now += admit(std::move(*socket));
+      Guest guest = next_guest(reception, [&] {
+        return fmt::format("{} of {} ranks have come to {}; rank 0 waits for {}", here_now, size_,
+                           to_string(master), missing_ranks());
+      });
+      here_now += admit(std::move(guest));
     }
   }
 
-  // Whether `socket` is a rank's that was awaited. A rank that was not is told why.
-  bool admit(Socket socket) {
-    const std::optional<Hello> hello = greet(socket);
-    if (!hello || hello->split != 0) return false;
-    const std::string refusal = refuse(*hello);
+  template <typename Describe>
+  Guest next_guest(Reception& reception, const Describe& describe) {
+    std::optional<Guest> guest;
+    patience_->wait(
+        [&](std::chrono::milliseconds time) {
+          guest = reception.next(std::chrono::steady_clock::now() + time);
+          return guest.has_value();
+        },
+        describe);
+    return std::move(*guest);
+  }
+
+  // Whether the guest is a rank that was awaited. One that was not is told why.
+  bool admit(Guest guest) {
+    const Hello& hello = guest.hello;
+    const std::string refusal = refuse(hello);
     try {
-      send_text(socket, refusal, soon(), member(hello->rank));
+      // A connection as young as this takes a line without waiting.
+      send_text(guest.socket, refusal, std::chrono::steady_clock::now(), "a new connection");
     } catch (const Error&) {
       return false;  // it has gone again
     }
     if (!refusal.empty()) return false;
-    control_[static_cast<size_t>(hello->rank)] = std::move(socket);
+    control_[static_cast<size_t>(hello.rank)] = std::move(guest.socket);
     return true;
   }
 
-  // Who is at the other end of a new connection; none if it is a stranger, who gets little time.
-  static std::optional<Hello> greet(const Socket& socket) {
-    try {
-      return hello_of(receive_text(socket, soon(), "a new connection", kHelloBytes));
-    } catch (const Error&) {
-      return std::nullopt;
-    }
-  }
-  static Deadline soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(5); }
-
   std::string refuse(const Hello& hello) const {
+    if (const std::string why = protocol_difference(hello); !why.empty()) return why;
+    if (hello.split != 0) return "this is no port for groups";
     if (hello.size != size_) {
       return fmt::format("it is of a job of {} ranks, rank 0 of one of {}", hello.size, size_);
     }
-    if (hello.rank < 1 || hello.rank >= size_ || control_[static_cast<size_t>(hello.rank)].open()) {
+    if (hello.rank < 1 || hello.rank >= size_) {
+      return fmt::format("there is no rank {} to come", hello.rank);
+    }
+    if (control_[static_cast<size_t>(hello.rank)].open()) {
       return fmt::format("there is a rank {} already; is another job using the port?", hello.rank);
     }
     return {};
@@ -192,14 +202,14 @@ class TcpBootstrap final : public Bootstrap {
     for (int r = 1; r < size_; ++r) {
       if (!control_[static_cast<size_t>(r)].open()) missing.push_back(r);
     }
-    return fmt::format("{}", fmt::join(missing, ", "));
+    return fmt::format("rank{} {}", missing.size() == 1 ? "" : "s", fmt::join(missing, ", "));
   }
 
   void join(const Address& master) {
     const Deadline end = deadline();
     control_[0] = connect_before(master, end, member(0));
-    send_text(control_[0], text_of(rank_, size_, 0), end, member(0));
-    const std::string refusal = receive_text(control_[0], end, member(0), kHelloBytes);
+    send_text(control_[0], hello_text(rank_, size_, 0), end, member(0));
+    const std::string refusal = receive_text(control_[0], end, member(0), kRefusalBytes);
     if (!refusal.empty()) {
       fail(ErrorKind::environment, "rank 0 at {} does not take rank {}: {}", to_string(master),
            rank_, refusal);
@@ -208,19 +218,22 @@ class TcpBootstrap final : public Bootstrap {
 
   // ---- Groups
 
-  // The others reach a rank at the address from which it reaches rank 0. Where that is the host's
-  // own loopback, as for the ranks beside rank 0, those of other hosts need rank 0's address to
-  // them.
-  void listen_for_groups(const Address& master) {
-    listener_ = listen_on({is_loopback(master.host) ? master.host : "", 0});
-    const Address mine{own_host(), local_address(listener_).port};
-    for (const std::string& text : all_gather(fmt::format("{} {}", mine.port, mine.host))) {
-      const size_t space = text.find(' ');
-      addresses_.push_back(
-          {text.substr(space + 1), static_cast<uint16_t>(std::stoi(text.substr(0, space)))});
+  // The others reach a rank at the address from which it reaches rank 0, the only one it listens
+  // on. Where that is the host's own loopback, as for the ranks beside rank 0, those of other hosts
+  // need rank 0's address to them.
+  void listen_for_groups() {
+    std::vector<std::string> hosts = gather(own_host(), kAddressBytes);
+    for (std::string& host : hosts) {
+      if (is_loopback(host)) host = hosts[0];
     }
-    for (Address& address : addresses_) {
-      if (is_loopback(address.host)) address.host = addresses_[0].host;
+    reception_ = Reception(listen_on({hosts[static_cast<size_t>(rank_)], 0}));
+    const uint16_t mine = local_address(reception_.listener()).port;
+    const std::vector<std::string> ports = gather(std::to_string(mine), kAddressBytes);
+    for (int r = 0; r < size_; ++r) {
+      const auto rank = static_cast<size_t>(r);
+      const std::optional<uint16_t> port = parse_number<uint16_t>(ports[rank]);
+      if (!port) fail(ErrorKind::peer, "{} listens on no port, it says", member(r));
+      addresses_.push_back({hosts[rank], *port});
     }
   }
 
@@ -242,22 +255,29 @@ class TcpBootstrap final : public Bootstrap {
     for (size_t p = 0; p < me; ++p) {
       const int peer = members[p];
       sockets[p] = connect_before(addresses_[static_cast<size_t>(peer)], end, member(peer));
-      send_text(sockets[p], text_of(rank_, size_, splits_), end, member(peer));
+      send_text(sockets[p], hello_text(rank_, size_, splits_), end, member(peer));
     }
     for (size_t left = members.size() - me - 1; left > 0;) {
-      std::optional<Socket> socket = accept_before(listener_, end);
-      if (!socket) {
-        fail(ErrorKind::peer,
-             "rank {} waits for {} ranks of a group to connect, no answer within {:g} s", rank_,
-             left, std::chrono::duration<double>(options_.deadline).count());
-      }
-      const std::optional<Hello> hello = greet(*socket);
-      if (!hello || hello->split != splits_) continue;
-      const auto place = std::ranges::find(members, hello->rank) - members.begin();
-      sockets[static_cast<size_t>(place)] = std::move(*socket);
+      Guest guest = next_guest(reception_, [&] {
+        return fmt::format("rank {} waits for {} ranks of a group to connect", rank_, left);
+      });
+      const std::optional<size_t> place = awaited_place(guest.hello, members, me);
+      if (!place || sockets[*place].open()) continue;
+      sockets[*place] = std::move(guest.socket);
       --left;
     }
     return sockets;
+  }
+
+  // Whose place in the group a guest takes; none if it is no member that connects to this rank.
+  std::optional<size_t> awaited_place(const Hello& hello, const std::vector<int>& members,
+                                      size_t me) const {
+    if (!protocol_difference(hello).empty()) return std::nullopt;
+    if (hello.size != size_ || hello.split != splits_) return std::nullopt;
+    const auto place =
+        static_cast<size_t>(std::ranges::find(members, hello.rank) - members.begin());
+    if (place <= me || place >= members.size()) return std::nullopt;
+    return place;
   }
 
   void find_neighbours(const Placing& placing) {
@@ -270,9 +290,10 @@ class TcpBootstrap final : public Bootstrap {
 
   int rank_;
   int size_;
-  CommOptions options_;
-  std::vector<Socket> control_;  // of rank 0: to every other rank; of the others: the first
-  Socket listener_;
+  size_t chunk_bytes_;
+  std::shared_ptr<Patience> patience_;
+  std::vector<Socket> control_;     // of rank 0: to every other rank; of the others: the first
+  Reception reception_;             // of the other members of groups
   std::vector<Address> addresses_;  // of the ranks' listeners
   int local_rank_ = 0;
   int local_size_ = 1;
