@@ -26,7 +26,8 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
 
     def test_says_its_version_and_its_commands(self):
-        self.assertRegex(run("--version").stdout, r"^weft \d+\.\d+\.\d+\n$")
+        self.assertRegex(run("--version").stdout, 
+                         r"^weft \d+\.\d+\.\d+ \(([0-9a-f]{12}(-dirty)?|commit unknown), [^()]+\)\n$")
         result = run("--help")
         self.assertEqual(result.returncode, 0)
         self.assertIn("doctor", result.stdout)
