@@ -18,6 +18,12 @@ std::optional<int> number(const char* text) {
   return value;
 }
 
+int say(ErrorKind kind, const std::string& line) {
+  std::fflush(stdout);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return exit_code(kind);
+}
+
 }  // namespace
 
 std::optional<RankInWorld> announced_rank(GetVariable get) {
@@ -29,23 +35,27 @@ std::optional<RankInWorld> announced_rank(GetVariable get) {
   for (const auto& [rank_name, size_name] : kVariables) {
     const std::optional<int> rank = number(get(rank_name));
     const std::optional<int> size = number(get(size_name));
-    if (rank && size && *rank >= 0 && *rank < *size) return RankInWorld{*rank, *size};
+    if (rank && size && *rank >= 0 && *rank < *size) return RankInWorld{*rank, *size, {}};
   }
   return std::nullopt;
 }
 
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place) {
   std::string prefix;
-  if (place && place->size > 1) prefix = fmt::format("[rank {}/{}] ", place->rank, place->size);
+  if (place && place->size > 1) {
+    const std::string where = place->host.empty() ? "" : " on " + place->host;
+    prefix = fmt::format("[rank {}/{}{}] ", place->rank, place->size, where);
+  }
   return fmt::format("{}weft: {}: {}\n", prefix, name(kind), message);
 }
 
 int report_error(ErrorKind kind, std::string_view message) {
   const auto get = [](const char* variable) -> const char* { return std::getenv(variable); };
-  const std::string line = error_line(kind, message, announced_rank(get));
-  std::fflush(stdout);
-  std::fwrite(line.data(), 1, line.size(), stderr);
-  return exit_code(kind);
+  return say(kind, error_line(kind, message, announced_rank(get)));
+}
+
+int report_error(ErrorKind kind, std::string_view message, const RankInWorld& place) {
+  return say(kind, error_line(kind, message, place));
 }
 
 }  // namespace weft

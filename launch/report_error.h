@@ -13,6 +13,7 @@ namespace weft {
 struct RankInWorld {
   int rank = 0;
   int size = 1;
+  std::string host = {};  // said where another rank speaks for this one
 };
 
 // Looks up one environment variable: its value, or nullptr. std::getenv is one.
@@ -24,11 +25,12 @@ using GetVariable = const char* (*)(const char* name);
 // attributable even when joining is what failed.
 std::optional<RankInWorld> announced_rank(GetVariable get);
 
-// "weft: KIND: MESSAGE\n", with "[rank R/N] " in front when N > 1.
+// "weft: KIND: MESSAGE\n", with "[rank R/N] " or "[rank R/N on HOST] " in front when N > 1.
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place);
 
 // Writes error_line to standard error in one piece, so that the lines of several ranks do not mix,
-// and returns exit_code(kind).
+// and returns exit_code(kind). The first says it of this process, wherever its launcher put it.
 int report_error(ErrorKind kind, std::string_view message);
+int report_error(ErrorKind kind, std::string_view message, const RankInWorld& place);
 
 }  // namespace weft

@@ -4,6 +4,7 @@
 
 #include "launch/bench/step_bench.h"
 #include "launch/commands/commands.h"
+#include "launch/commands/in_job.h"
 #include "launch/config/load.h"
 #include "parallel/comm/bootstrap.h"
 
@@ -32,24 +33,24 @@ RunConfig load_for(const Arguments& args, int ranks) {
   return load_config(args.config, sets);
 }
 
-void run(const Arguments& args) {
-  const std::unique_ptr<Bootstrap> bootstrap = make_bootstrap();
-  RunConfig config = load_for(args, bootstrap->size());
+int run(const Arguments& args, Bootstrap& bootstrap) {
+  RunConfig config = load_for(args, bootstrap.size());
   config.checkpoint.async = false;  // none is written
   if (!config.model.vocab_size) {
     fail(ErrorKind::config,
          "weft bench makes its own tokens and needs a vocabulary size; add --set "
          "model.vocab_size=50257, say");
   }
-  const StepBenchResult result = bench_steps(config, args.steps, *bootstrap);
-  if (bootstrap->rank() == 0) {
+  const StepBenchResult result = bench_steps(config, args.steps, bootstrap);
+  if (bootstrap.rank() == 0) {
     std::fputs((args.json ? to_json(result) : to_text(result, args.operations)).c_str(), stdout);
   }
+  return 0;
 }
 
 }  // namespace
 
-void add_bench_command(Command root, int&) {
+void add_bench_command(Command root, int& exit_code) {
   const Command app =
       root.subcommand("bench", "Measure training steps on random tokens, by op family");
   auto args = std::make_shared<Arguments>();
@@ -61,7 +62,9 @@ void add_bench_command(Command root, int&) {
   app.flag("--operations", args->operations,
            "Also the time and rate of every operation, by the shapes it is called with");
   app.flag("--json", args->json, "One JSON object");
-  app.run([args] { run(*args); });
+  app.run([args, &exit_code] {
+    exit_code = in_job([&](Bootstrap& bootstrap) { return run(*args, bootstrap); });
+  });
 }
 
 }  // namespace weft

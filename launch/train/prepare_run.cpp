@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "core/base/host_name.h"
 #include "core/checkpoint/manifest.h"
 #include "launch/config/load.h"
 #include "launch/report_error.h"
@@ -173,25 +174,31 @@ std::string find_older(PreparedRun& run, const Failure& damage) {
 }
 
 std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body) {
-  // "" when all is well, else the kind's number, a space and the message.
+  // "" when all is well, else the kind's number, the host and the message, with spaces between.
   std::string mine;
   try {
     body();
   } catch (const Error& error) {
-    mine = std::to_string(static_cast<int>(error.kind())) + " " + error.what();
+    mine = fmt::format("{} {} {}", static_cast<int>(error.kind()), host_name(), error.what());
   }
   const std::vector<std::string> all = bootstrap.all_gather(mine);
   const auto bad = std::find_if(all.begin(), all.end(), [](const auto& e) { return !e.empty(); });
   if (bad == all.end()) return std::nullopt;
   int kind = 0;
   const char* end = std::from_chars(bad->data(), bad->data() + bad->size(), kind).ptr;
-  return Failure{static_cast<int>(bad - all.begin()), static_cast<ErrorKind>(kind), end + 1};
+  const std::string rest = end + 1;
+  const size_t space = rest.find(' ');
+  return Failure{static_cast<int>(bad - all.begin()), static_cast<ErrorKind>(kind),
+                 rest.substr(space + 1), rest.substr(0, space)};
 }
 
 int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
   const std::optional<Failure> failure = first_failure(bootstrap, body);
   if (!failure) return 0;
-  if (bootstrap.rank() == 0) report_error(failure->kind, failure->message);
+  if (bootstrap.rank() == 0) {
+    const RankInWorld place{failure->rank, bootstrap.size(), failure->host};
+    report_error(failure->kind, failure->message, place);
+  }
   return exit_code(failure->kind);
 }
 

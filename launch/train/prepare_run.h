@@ -53,6 +53,7 @@ struct Failure {
   int rank = 0;
   ErrorKind kind = ErrorKind::internal;
   std::string message;
+  std::string host;
 };
 
 // Rank 0: the newest intact checkpoint of run.resume_directory that is older than run.resume_path,
@@ -65,8 +66,8 @@ std::string find_older(PreparedRun& run, const Failure& damage);
 // Collective.
 std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body);
 
-// Runs `body` on every rank; when it throws anywhere, rank 0 reports one error and every rank gets
-// its exit code. 0 when all went well.
+// Runs `body` on every rank; when it throws anywhere, rank 0 reports one error, with the rank and
+// the host that it happened on, and every rank gets its exit code. 0 when all went well.
 int agree(Bootstrap& bootstrap, const std::function<void()>& body);
 
 }  // namespace weft

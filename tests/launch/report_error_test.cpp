@@ -32,6 +32,11 @@ TEST(ReportError, NamesTheRankUnderEachLauncher) {
             "[rank 3/8] weft: config error: lr is -1\n");
 }
 
+TEST(ReportError, NamesTheHostOfAnotherRank) {
+  EXPECT_EQ(error_line(ErrorKind::input, "no such file", RankInWorld{1, 2, "node7"}),
+            "[rank 1/2 on node7] weft: input error: no such file\n");
+}
+
 TEST(ReportError, PrefersMpirunOverSlurmAroundIt) {
   EXPECT_EQ(line_in({{"OMPI_COMM_WORLD_RANK", "1"},
                      {"OMPI_COMM_WORLD_SIZE", "4"},
