@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <filesystem>
 #include <memory>
 
 #include "core/base/error.h"
@@ -18,6 +19,15 @@ struct Arguments {
   std::string master;
   std::vector<std::string> command;
 };
+
+// This program by its path, as ps and top shall show the ranks; as the file that runs where the
+// path leads to another one by now.
+std::string own_program() {
+  constexpr const char* kRunning = "/proc/self/exe";
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink(kRunning, error);
+  return !error && std::filesystem::equivalent(path, kRunning, error) ? path.string() : kRunning;
+}
 
 // "host:port" of --master.
 void set_master(const std::string& text, LocalJob& job) {
@@ -47,7 +57,7 @@ int launch(const Arguments& args) {
   job.world_size = args.hosts * args.ranks;
   if (!args.master.empty()) set_master(args.master, job);
   job.command = args.command;
-  job.command.insert(job.command.begin(), "/proc/self/exe");
+  job.command.insert(job.command.begin(), own_program());
   return run_local_job(job);
 }
 

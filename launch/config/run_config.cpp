@@ -31,6 +31,12 @@ void TrainConfig::fields(FieldList& list) {
            "Gradients reduced over the data-parallel ranks in one message.");
 }
 
+void CommConfig::fields(FieldList& list) {
+  list.key("deadline", deadline, between(1, 1'000'000), "seconds",
+           "How long a rank waits for another one before the job ends; after a tenth of it the "
+           "rank says for whom. Ranks that find each other at the start have ten minutes.");
+}
+
 void CheckpointConfig::fields(FieldList& list) {
   list.key("interval", interval, kInterval, "steps",
            "Steps between checkpoints; one is always written at the end. 0 is only then.");
@@ -143,6 +149,7 @@ void RunConfig::fields(FieldList& list) {
   list.group("mesh", mesh, "How the ranks are laid out; dp * tp * pp * cp is their number.");
   list.group("pipeline", pipeline, "Pipeline parallelism, when mesh.pp is above 1.");
   list.group("recompute", recompute, "Less memory for activations, at the price of time.");
+  list.group("comm", comm, "How the ranks talk.");
   list.group("checkpoint", checkpoint, "Checkpoints.");
   list.group("load", load, "Weights of another run to begin with.");
   list.group("cpu", cpu, "Ranks that compute on a CPU.");

@@ -32,6 +32,12 @@ struct TrainConfig {
   void fields(FieldList& list);
 };
 
+struct CommConfig {
+  int64_t deadline = 600;
+
+  void fields(FieldList& list);
+};
+
 struct CheckpointConfig {
   int64_t interval = 1000;
   int64_t keep_last = 3;
@@ -102,6 +108,7 @@ struct RunConfig {
   MeshConfig mesh;
   PipelineConfig pipeline;
   RecomputeConfig recompute;
+  CommConfig comm;
   CheckpointConfig checkpoint;
   LoadConfig load;
   DeviceKind device = DeviceKind::cpu;

@@ -22,7 +22,10 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
       context_side(config.mesh.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
       ops(make_ops(*device)),
       recorder(config.cuda.graphs ? make_recorder(*device) : nullptr),
-      gpu_groups(make_device_bootstrap(job, *device)) {}
+      gpu_groups(make_device_bootstrap(job, *device,
+                                       {.deadline = std::chrono::seconds(config.comm.deadline)})) {
+  job.set_deadline(std::chrono::seconds(config.comm.deadline));
+}
 
 MemoryOnOffer RankMachine::memory_on_offer() const {
   return {.host_bytes = read_machine().memory_available_bytes,

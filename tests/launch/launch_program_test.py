@@ -7,10 +7,17 @@
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import unittest
 
 from train_program import WEFT, TrainTest, main
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 class LaunchTest(TrainTest):
@@ -51,6 +58,47 @@ class LaunchTest(TrainTest):
         self.assertEqual(process.returncode, 0, output)
         self.assertIn("stopped by SIGTERM", output)
         self.assertEqual(len(list(self.checkpoints("signal").glob("step_*"))), 1)
+
+    def start_rank(self, rank, size, port, *command):
+        place = {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1",
+                 "MASTER_PORT": str(port)}
+        process = subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, text=True,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env={**os.environ, **place})
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_an_error_names_the_rank_and_the_host_it_happened_on(self):
+        port = free_port()
+        ranks = [self.start_rank(r, 2, port, *self.command("elsewhere", data__train=data))
+                 for r, data in enumerate(("[data/train]", "[data/not-there]"))]
+        output, _ = ranks[0].communicate(timeout=120)
+        self.assertEqual(ranks[0].returncode, 2, output)
+        self.assertIn(f"[rank 1/2 on {socket.gethostname()}] weft: ", output)
+        self.assertIn("not-there", output)
+        self.assertEqual(ranks[1].communicate(timeout=120)[0], "")
+        self.assertEqual(ranks[1].returncode, 2)
+
+    def test_a_hung_rank_is_named_and_ends_the_job_after_the_deadline(self):
+        port = free_port()
+        ranks = [self.start_rank(r, 2, port,
+                                 *self.command("hung", comm__deadline=8, **self.ENDLESS))
+                 for r in range(2)]
+        self.wait_until(lambda: len(self.metrics_lines("hung")) >= 3, ranks[0])
+        ranks[1].send_signal(signal.SIGSTOP)
+        output, _ = ranks[0].communicate(timeout=120)
+        self.assertEqual(ranks[0].returncode, 5, output)
+        self.assertRegex(output, "weft: warning: .*: rank 0 waits for rank 1, since ")
+        self.assertRegex(output, "weft: peer error: .*rank 0 waits for rank 1, no answer within 8 s")
+
+    def test_ranks_are_called_by_the_name_of_the_program(self):
+        process = self.start_endless("names")
+        for pid in self.ranks_of(process):
+            self.assertEqual(pathlib.Path(f"/proc/{pid}/comm").read_text(), "weft\n")
+            first = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+            self.assertEqual(os.path.realpath(first), os.path.realpath(WEFT).encode())
 
     def test_a_killed_rank_ends_the_job(self):
         process = self.start_endless("killed")

@@ -128,7 +128,7 @@ TEST_F(Load, AWrongOverrideIsNamedByItsNumber) {
       "path\n"
       "--set #9: unknown key 'include'; legal keys here: name, seed, device, determinism, "
       "precision, model, data, train, optimizer, loss_scale, schedule, mesh, pipeline, recompute, "
-      "checkpoint, load, cpu, cuda, output\n"
+      "comm, checkpoint, load, cpu, cuda, output\n"
       "--set #11: name: 'a\\x0ab' has a control character; legal: a name of letters, digits, '.', "
       "'_' and '-' that does not start with '.'\n"
       "--set #12: data.train: an alias (*name) is not allowed; a text that starts with * needs "

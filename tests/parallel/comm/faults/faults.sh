@@ -30,4 +30,5 @@ expect throw 4 "i/o error: rank 1 cannot write"
 expect kill 137 "signal 9"
 # Ranks 0 and 2 both wait; whichever gives up first ends the job.
 expect absent 5 "waits for rank 1, no answer within 1.5 s"
+expect absent 5 "weft: warning: all_reduce sum f32[100000] (call 1) on axis dp: rank "
 exit $failures
