@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "core/base/error.h"
-
 namespace weft {
 namespace {
 
@@ -37,12 +35,16 @@ void Patience::warn(const std::string& who_waits, Milliseconds waited) {
 }
 
 void Patience::give_up(const std::string& who_waits, const Wait& wait) {
+  set_given_up(fmt::format("{}, no answer within {:g} s", who_waits, seconds(wait.deadline())));
   const std::lock_guard lock(mutex_);
-  if (!given_up_) {
-    message_ = fmt::format("{}, no answer within {:g} s", who_waits, seconds(wait.deadline()));
-    given_up_.store(true, std::memory_order_release);
-  }
   throw Error(ErrorKind::peer, message_);
+}
+
+void Patience::set_given_up(const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  if (given_up_) return;
+  message_ = message;
+  given_up_.store(true, std::memory_order_release);
 }
 
 void Patience::throw_if_given_up() const {

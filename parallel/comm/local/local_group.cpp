@@ -181,7 +181,8 @@ void LocalGroup::withdraw(Lock& lock, int rank, std::span<const Message> message
 
 template <typename Done, typename IsMissing, typename What>
 void LocalGroup::wait_or_break(Lock& lock, int rank, Done done, IsMissing is_missing, What what) {
-  const auto start = std::chrono::steady_clock::now();
+  using Clock = std::chrono::steady_clock;
+  Clock::duration waited{};  // but for what this process was stopped
   const std::chrono::milliseconds limit = world_.patience().deadline();
   bool warned = false;
   while (!done()) {
@@ -194,8 +195,6 @@ void LocalGroup::wait_or_break(Lock& lock, int rank, Done done, IsMissing is_mis
       changed_.notify_all();
       throw_if_broken();
     }
-    const auto waited =
-        std::chrono::floor<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     const bool late = waited >= limit;
     const bool slow = !warned && waited >= limit / 10;
     for (int r = 0; r < size(); ++r) {
@@ -212,9 +211,13 @@ void LocalGroup::wait_or_break(Lock& lock, int rank, Done done, IsMissing is_mis
       break_group(rank, waits() + (ended ? ", which has ended without this call"
                                          : fmt::format(", no answer within {:g} s", seconds)));
     }
-    if (slow) world_.patience().warn(waits(), waited);
+    if (slow) {
+      world_.patience().warn(waits(), std::chrono::floor<std::chrono::milliseconds>(waited));
+    }
     warned |= slow;
+    const auto start = Clock::now();
     changed_.wait_for(lock, kLook);
+    waited += std::min<Clock::duration>(Clock::now() - start, kLook);
   }
 }
 

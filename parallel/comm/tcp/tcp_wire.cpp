@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "parallel/comm/patience.h"
 
 namespace weft {
 namespace {
@@ -233,8 +234,8 @@ class TcpWire final : public Wire {
   }
 
   [[noreturn]] void lost(int number, const char* why) const {
-    fail(ErrorKind::peer, "{}: the connection to rank {} of the job ended: {}", what_,
-         world_ranks_[static_cast<size_t>(number)], why);
+    throw LostPeer(fmt::format("{}: the connection to rank {} of the job ended: {}", what_,
+                               world_ranks_[static_cast<size_t>(number)], why));
   }
 
   std::vector<int> world_ranks_;

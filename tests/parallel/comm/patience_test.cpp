@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "core/base/error.h"
@@ -66,6 +64,29 @@ TEST(Patience, OneWaitThatLastsTooLongEndsTheOthers) {
   background.join();
   EXPECT_EQ(other, mine);
   EXPECT_EQ(error_of(patience, "queued behind them"), mine);
+}
+
+TEST(Patience, APeerThatHasGoneEndsTheOtherWaits) {
+  Patience patience(hours(1));
+  std::string other;
+  std::jthread background([&] { other = error_of(patience, "background"); });
+  const auto gone = [](milliseconds) -> bool { throw LostPeer("rank 1 has gone"); };
+  EXPECT_THROW(patience.wait(gone, [] { return std::string("foreground"); }), LostPeer);
+  background.join();
+  EXPECT_EQ(other, "rank 1 has gone");
+}
+
+// A part that takes longer than it was given is one during which nobody ran.
+TEST(Patience, DoesNotCountTimeInWhichTheProcessWasStopped) {
+  Patience patience(milliseconds(100));
+  int parts = 0;
+  patience.wait(
+      [&](milliseconds time) {
+        std::this_thread::sleep_for(time + milliseconds(parts == 0 ? 200 : 0));
+        return ++parts == 2;
+      },
+      [] { return std::string("rank 0 waits for rank 1"); });
+  EXPECT_EQ(parts, 2);
 }
 
 }  // namespace
