@@ -133,10 +133,10 @@ void OutputFile::put(int64_t offset, const char* bytes, size_t count) {
   for (size_t done = 0; done < count;) {
     const auto at = offset + static_cast<int64_t>(done);
     const ssize_t put = ::pwrite(handle_.get(), bytes + done, count - done, at);
-    if (put >= 0) {
+    if (put > 0) {
       done += static_cast<size_t>(put);
-    } else if (errno != EINTR) {
-      const int error = errno;
+    } else if (put == 0 || errno != EINTR) {
+      const int error = put == 0 ? ENOSPC : errno;  // a disk that takes no byte gives no reason
       fail(ErrorKind::environment, "cannot write {} past byte {}: {}; {}", path_, at,
            std::strerror(error), hint_for(error));
     }
@@ -145,7 +145,7 @@ void OutputFile::put(int64_t offset, const char* bytes, size_t count) {
 
 void OutputFile::close() {
   flush();
-  if (::close(handle_.release()) != 0) {
+  if (::close(handle_.release()) != 0 && errno != EINTR) {  // then it is closed
     const int error = errno;
     fail(ErrorKind::environment, "cannot finish {}: {}; {}", path_, std::strerror(error),
          hint_for(error));

@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
+#include "core/base/directories.h"
 #include "core/base/error.h"
 #include "data/file.h"
 
@@ -25,18 +27,32 @@ void create_directory(const std::string& path) {
        std::strerror(error));
 }
 
-void flush(const std::string& path) {
-  const FileHandle handle(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (handle.get() >= 0 && ::fsync(handle.get()) == 0) return;
-  const int error = errno;
+[[noreturn]] void fail_to_flush(const std::string& path, int error) {
   fail(ErrorKind::environment, "cannot flush {} to the disk: {}", path, std::strerror(error));
 }
 
-void flush_tree(const std::string& directory) {
-  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    flush(entry.path().string());
+void flush_file(const std::string& path) {
+  FileHandle handle(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (handle.get() < 0) fail_to_flush(path, errno);
+  while (::fsync(handle.get()) != 0) {
+    if (errno != EINTR) fail_to_flush(path, errno);
   }
-  flush(directory);
+}
+
+void flush_directory(const std::string& path) {
+  if (const int error = sync_directory(path); error != 0) fail_to_flush(path, error);
+}
+
+void flush_tree(const std::string& directory) {
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string path = it->path().string();
+    std::error_code ignored;
+    it->is_directory(ignored) ? flush_directory(path) : flush_file(path);
+  }
+  if (error) fail_to_flush(directory, error.value());
+  flush_directory(directory);
 }
 
 void rename_or_fail(const std::string& from, const std::string& to) {
@@ -107,8 +123,11 @@ void StagingDirectory::publish() {
     rename_or_fail(staging_, output_);
   }
   published_ = true;
-  const fs::path above = fs::path(output_).parent_path();
-  flush(above.empty() ? "." : above.string());
+  created_.back() = output_;  // whose name was staging_ so far
+  for (const std::string& made : created_) {
+    const fs::path above = fs::path(made).parent_path();
+    flush_directory(above.empty() ? "." : above.string());
+  }
 }
 
 }  // namespace weft

@@ -29,7 +29,7 @@ void AsyncSave::begin(const SaveRequest& request, Event& copied) {
   save->attachments.assign(request.attachments.begin(), request.attachments.end());
   save->request.attachments = save->attachments;
   FileWriter writer(request.hooks);
-  save->staged = stage_save(save->request, bootstrap_, writer, save->lock);
+  save->staged = stage_save(save->request, bootstrap_, writer, save->lock, save->notices);
   save_ = std::move(save);
   io_.start([save = save_.get(), rank = bootstrap_.rank(), &copied] {
     save->outcome = attempt([&] {
@@ -68,9 +68,9 @@ void AsyncSave::begin_commit() {
   WEFT_CHECK(io_.idle(), "a save is committed while it is written");
   try {
     save_->parts = agree(save_->outcome, save_->request.step, bootstrap_);
-  } catch (const Error&) {
-    if (first()) discard_save(save_->staged);
-    save_.reset();
+  } catch (const Error& error) {
+    const std::unique_ptr<Save> save = std::move(save_);
+    if (first()) discard_save(save->staged, error);
     throw;
   }
   save_->committing = true;
@@ -79,7 +79,7 @@ void AsyncSave::begin_commit() {
     save->outcome = attempt([&] {
       FileWriter writer(save->request.hooks);
       Committed committed = commit_save(save->request, save->staged, save->parts, writer);
-      save->notices = std::move(committed.notices);
+      for (std::string& notice : committed.notices) save->notices.push_back(std::move(notice));
       return fmt::format("{} {} {}", committed.bytes, seconds_since(save->start), committed.path);
     });
   });

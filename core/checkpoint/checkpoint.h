@@ -68,13 +68,13 @@ struct SaveResult {
   std::string path;                  // of the published checkpoint
   int64_t bytes = 0;                 // of its shard files and attached files
   double seconds = 0;                // wall time of the call
-  std::vector<std::string> notices;  // rank 0: what went wrong after publishing
+  std::vector<std::string> notices;  // rank 0: what went wrong without keeping it from being saved
 };
 
 // Writes and publishes a checkpoint; a box without elements is left out. Collective. On failure
 // every rank throws the same Error, {io} for the disk, {environment} for a lock that another run
 // holds, {internal} when the shards do not hold every element exactly once, and what was published
-// before is untouched.
+// before is untouched. Rank 0's adds what of the draft could not be removed.
 SaveResult save_checkpoint(const SaveRequest& request, Bootstrap& bootstrap);
 
 struct TensorInfo {
@@ -127,12 +127,14 @@ struct FoundCheckpoint {
 // The newest intact checkpoint of `directory` below step `below`: its manifest holds, and all its
 // files are there, with their sizes and metadata digests, and no others. Data blocks are checked
 // when they are read. Damaged ones are passed over and named in `notices`. Nothing when there is
-// none, or no such directory. For one rank to call; the answer is to be broadcast.
+// none, or no such directory. Throws Error{io} (or of a permission's kind) when all are damaged or
+// could not be read, and one could not. For one rank to call; the answer is to be broadcast.
 std::optional<FoundCheckpoint> find_latest(const std::string& directory,
                                            std::vector<std::string>& notices,
                                            int64_t below = std::numeric_limits<int64_t>::max());
 
-// The step_N directories there are, intact or not, ascending by step.
+// The checkpoints there are, intact or not, ascending by step: the step_N directories, and those
+// that a process which died while it replaced one left without their name.
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& directory);
 
 // Removes the checkpoints of `directory` that `retention` (keep_last >= 1) does not keep; what

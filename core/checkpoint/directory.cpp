@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "core/base/error.h"
 #include "core/checkpoint/shard_file.h"
@@ -11,12 +12,13 @@
 namespace weft {
 namespace {
 
-// Runs a check; what it throws becomes a line of `faults`.
+// Runs a check; the damage it finds becomes a line of `faults`.
 template <typename Check>
 void collect(std::vector<std::string>& faults, Check&& check) {
   try {
     check();
   } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
     faults.emplace_back(error.what());
   }
 }
@@ -32,7 +34,9 @@ void name_strangers(const std::string& path, const std::set<std::string>& expect
 
 void check_attached(const OpenedCheckpoint& checkpoint, std::vector<std::string>& faults) {
   const std::string path = checkpoint.path + "/" + kAttachedDirectory;
-  if (std::filesystem::is_symlink(path)) fail(ErrorKind::input, "{} is a symbolic link", path);
+  std::error_code ignored;
+  if (std::filesystem::is_symlink(path, ignored))
+    fail(ErrorKind::input, "{} is a symbolic link", path);
   const FileDescriptor directory = open_directory(path);
   std::set<std::string> expected;
   for (const StoredFile& stored : checkpoint.manifest.attached) {
@@ -49,6 +53,22 @@ void check_attached(const OpenedCheckpoint& checkpoint, std::vector<std::string>
   name_strangers(path, expected, faults);
 }
 
+// A directory that is called step_N holds step N. Under other names a checkpoint may lie anywhere.
+void require_own_name(const std::string& path, int64_t step) {
+  std::error_code error;
+  const auto given = std::filesystem::absolute(path, error).lexically_normal();
+  const auto real = std::filesystem::canonical(path, error);
+  for (const std::filesystem::path& place : {given, real}) {
+    const auto name = place.has_filename() ? place.filename() : place.parent_path().filename();
+    int64_t named = 0;
+    if (!parse_step_directory_name(name.string(), named) || named == step) continue;
+    fail(ErrorKind::input,
+         "{} is called step {} and holds step {}: it was renamed, or is a copy; call it {}, or "
+         "anything that is no step_N",
+         path, named, step, step_directory_name(step));
+  }
+}
+
 }  // namespace
 
 OpenedCheckpoint open_checkpoint(const std::string& path) {
@@ -58,17 +78,13 @@ OpenedCheckpoint open_checkpoint(const std::string& path) {
       read_text(open_regular(result.directory, kManifestName, file), kManifestLimit, file);
   result.manifest = parse_manifest(text, file);
   result.manifest_digest = digest_of(text);
+  require_own_name(path, result.manifest.step);
   return result;
 }
 
 std::vector<std::string> contents_faults(const OpenedCheckpoint& checkpoint) {
   const Manifest& manifest = checkpoint.manifest;
   std::vector<std::string> faults;
-  int64_t step = 0;
-  const std::string name = std::filesystem::path(checkpoint.path).filename().string();
-  if (parse_step_directory_name(name, step) && step != manifest.step) {
-    faults.push_back(fmt::format("{}: its manifest is of step {}", checkpoint.path, manifest.step));
-  }
   std::set<std::string> expected{kManifestName};
   for (size_t i = 0; i < manifest.files.size(); ++i) {
     expected.insert(manifest.files[i].name);

@@ -17,9 +17,24 @@ class DirectoryLock {
 
   const std::string& directory() const { return directory_; }
 
+  // What this lock does not keep out; empty where it keeps out every run. File systems without
+  // flock leave a lock among the processes of this host.
+  const std::string& notice() const { return notice_; }
+
+  // Before each change to the directory: whether the lock file is still the one that is locked.
+  // When it is gone, it is made and locked again; a line that says so, else "". Throws
+  // Error{environment} when another one is in its place, as another run may have locked that.
+  std::string confirm() const;
+
  private:
+  int take() const;
+  void sign() const;
+
   std::string directory_;
-  FileDescriptor file_;
+  std::string path_;
+  std::string notice_;
+  mutable FileDescriptor file_;  // the lock stays the same where it has to be taken again
+  FileDescriptor host_lock_;     // where the file system has none
 };
 
 }  // namespace weft

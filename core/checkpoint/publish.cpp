@@ -1,11 +1,9 @@
 #include "core/checkpoint/publish.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <filesystem>
+#include <utility>
 
 #include "core/base/error.h"
+#include "core/checkpoint/drafts.h"
 #include "core/checkpoint/retention.h"
 
 namespace weft {
@@ -31,11 +29,8 @@ void write_attachments(const std::string& staged, Manifest& manifest,
 }  // namespace
 
 std::string stage(const std::string& directory, int64_t step, FileWriter& writer) {
-  for (const std::string& name : list_directory(directory)) {
-    if (name.starts_with(kDraftPrefix)) writer.remove_tree(directory + "/" + name);
-  }
-  std::string staged =
-      fmt::format("{}/{}{}-{}", directory, kDraftPrefix, step_directory_name(step), ::getpid());
+  sweep_drafts(directory, writer);  // tidy() says what stays
+  std::string staged = draft_path(directory, step);
   writer.make_directory(staged);
   return staged;
 }
@@ -48,9 +43,8 @@ std::string publish(const std::string& staged, const std::string& directory, Man
   writer.sync_directory(staged);
 
   const std::string path = directory + "/" + step_directory_name(manifest.step);
-  const bool replaces = std::filesystem::exists(std::filesystem::symlink_status(path));
-  if (replaces) {
-    writer.exchange(staged, path, fmt::format("{}/.replaced-{}", directory, ::getpid()));
+  if (is_there(path)) {
+    writer.replace(staged, path, replaced_path(directory, manifest.step));
   } else {
     writer.rename(staged, path);
   }
@@ -73,14 +67,12 @@ std::vector<std::string> tidy(const std::string& directory, int64_t step,
     writer.put_file(directory + "/" + kLatestName, bytes_of(hint));
   });
   attempt([&] {
-    for (const std::string& name : list_directory(directory)) {
-      if (name.starts_with(kDraftPrefix)) writer.remove_tree(directory + "/" + name);
-    }
+    for (std::string& line : sweep_drafts(directory, writer)) notices.push_back(std::move(line));
   });
   if (retention.keep_last <= 0) return notices;
   attempt([&] {
     for (const FoundCheckpoint& old : superseded(directory, retention, step)) {
-      withdraw(directory, old, writer);
+      attempt([&] { withdraw(directory, old, writer); });
     }
   });
   return notices;

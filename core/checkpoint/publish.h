@@ -11,11 +11,10 @@
 
 namespace weft {
 
-inline constexpr char kDraftPrefix[] = ".tmp-";  // of names that are no checkpoint
 inline constexpr char kLatestName[] = "LATEST";
 
-// Step 1: removes what dead saves left and makes an empty directory for this one. The caller holds
-// the lock. Returns its path.
+// Step 1: removes what dead saves left, as far as that goes, and makes an empty directory for this
+// one. The caller holds the lock. Returns its path.
 std::string stage(const std::string& directory, int64_t step, FileWriter& writer);
 
 // Steps 4 and 5: writes attached files and the manifest into the staged directory, and gives it its

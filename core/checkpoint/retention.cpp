@@ -1,12 +1,12 @@
 #include "core/checkpoint/retention.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 
 #include "core/base/error.h"
 #include "core/checkpoint/directory.h"
+#include "core/checkpoint/drafts.h"
 #include "core/checkpoint/publish.h"
 
 namespace weft {
@@ -24,7 +24,7 @@ bool is_intact(const FoundCheckpoint& checkpoint) {
 std::optional<int64_t> latest_step(const std::string& directory) {
   constexpr int64_t kLimit = 256;
   const std::string path = directory + "/" + kLatestName;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path))) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   try {
     const std::string text =
         read_text(open_regular(open_directory(directory), kLatestName, path), kLimit, path);
@@ -58,8 +58,7 @@ std::vector<FoundCheckpoint> superseded(const std::string& directory, const Rete
 }
 
 void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWriter& writer) {
-  const std::string draft =
-      fmt::format("{}/{}removed-{}", directory, kDraftPrefix, step_directory_name(old.step));
+  const std::string draft = removed_path(directory, old.step);
   writer.rename(old.path, draft);
   writer.remove_tree(draft);
 }
@@ -67,7 +66,8 @@ void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWrit
 std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,
                                                const Retention& retention, bool dry_run) {
   WEFT_CHECK(retention.keep_last > 0, "pruning that keeps {} checkpoints", retention.keep_last);
-  if (!std::filesystem::is_directory(directory)) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
     fail(ErrorKind::input, "{} is no directory; name the one that holds the step_N directories",
          directory);
   }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <utility>
 
 #include "core/checkpoint/agreement.h"
 #include "core/checkpoint/checkpoint.h"
@@ -15,22 +16,22 @@ SaveResult save_checkpoint(const SaveRequest& request, Bootstrap& bootstrap) {
   FileWriter writer(request.hooks);
   std::optional<DirectoryLock> own_lock;
 
-  const std::string staged = stage_save(request, bootstrap, writer, own_lock);
+  SaveResult result;
+  const std::string staged = stage_save(request, bootstrap, writer, own_lock, result.notices);
   const Outcome written =
       attempt([&] { return write_shards(request, bootstrap.rank(), staged, writer); });
   std::vector<std::string> parts;
   try {
     parts = agree(written, request.step, bootstrap);
-  } catch (const Error&) {
-    if (first) discard_save(staged);
+  } catch (const Error& error) {
+    if (first) discard_save(staged, error);
     throw;
   }
-  SaveResult result;
   Outcome published;
   if (first) {
     published = attempt([&] {
       Committed committed = commit_save(request, staged, parts, writer);
-      result.notices = std::move(committed.notices);
+      for (std::string& notice : committed.notices) result.notices.push_back(std::move(notice));
       return fmt::format("{} {}", committed.bytes, committed.path);
     });
   }

@@ -120,12 +120,18 @@ int64_t total_bytes(const Manifest& manifest) {
 }  // namespace
 
 std::string stage_save(const SaveRequest& request, Bootstrap& bootstrap, FileWriter& writer,
-                       std::optional<DirectoryLock>& lock) {
+                       std::optional<DirectoryLock>& lock, std::vector<std::string>& notices) {
   Outcome outcome;
   if (bootstrap.rank() == 0) {
     outcome = attempt([&] {
       check_request(request);
-      if (request.lock == nullptr) lock.emplace(request.directory);
+      std::string notice;
+      if (request.lock == nullptr) {
+        notice = lock.emplace(request.directory).notice();
+      } else {
+        notice = request.lock->confirm();
+      }
+      if (!notice.empty()) notices.push_back(std::move(notice));
       return stage(request.directory, request.step, writer);
     });
   }
@@ -139,10 +145,13 @@ std::string write_shards(const SaveRequest& request, int rank, const std::string
   if (part.tensors.empty()) return write_part(part);
   const std::string name = shard_file_name(rank);
   const std::string path = staged + "/" + name;
-  lay_out_shard_file(part, rank, path, writer);
-  const FileDescriptor file = writer.open_existing(path);
-  const int64_t bytes = file_size(file, path);
-  part.files.push_back({name, bytes, metadata_digest(file, bytes, extents_of_file(part, 0), path)});
+  const FileImage image = lay_out_shard_file(part, rank, path);
+  const auto read = [&](int64_t at, std::span<std::byte> out) { image.read(at, out); };
+  part.files.push_back(
+      {name, image.bytes(), metadata_digest(read, image.bytes(), extents_of_file(part, 0))});
+
+  FileDescriptor file = writer.create(path);
+  write_image(image, file, path, writer);
   auto source = planned.sources.begin();
   for (StoredTensor& tensor : part.tensors) {
     for (StoredBox& box : tensor.boxes) {
@@ -151,6 +160,7 @@ std::string write_shards(const SaveRequest& request, int rank, const std::string
     }
   }
   writer.sync(file, path);
+  writer.close(std::move(file), path);
   return write_part(part);
 }
 
@@ -161,17 +171,19 @@ Committed commit_save(const SaveRequest& request, const std::string& staged,
     Manifest manifest = merge(request, parts);
     result.path = publish(staged, request.directory, manifest, request.attachments, writer);
     result.bytes = total_bytes(manifest);
-  } catch (...) {
-    discard_save(staged);
-    throw;
+  } catch (const Error& error) {
+    discard_save(staged, error);
   }
   result.notices = tidy(request.directory, request.step, request.retention, writer);
   return result;
 }
 
-void discard_save(const std::string& staged) {
-  std::error_code ignored;
-  std::filesystem::remove_all(staged, ignored);
+void discard_save(const std::string& staged, const Error& error) {
+  std::error_code cause;
+  std::filesystem::remove_all(staged, cause);
+  if (!cause) throw error;
+  fail(error.kind(), "{}; its draft stays, as it cannot be removed: {}: {}", error.what(), staged,
+       cause.message());
 }
 
 }  // namespace weft

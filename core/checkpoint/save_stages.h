@@ -6,15 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/files.h"
 
 namespace weft {
 
 // Step 1: rank 0 takes the lock, into `lock` unless the request has one, and makes the directory
-// that is written into. Returns its path. Collective; throws the same Error on every rank.
+// that is written into. Returns its path. Rank 0's `notices` get what is to be said about the lock.
+// Collective; throws the same Error on every rank.
 std::string stage_save(const SaveRequest& request, Bootstrap& bootstrap, FileWriter& writer,
-                       std::optional<DirectoryLock>& lock);
+                       std::optional<DirectoryLock>& lock, std::vector<std::string>& notices);
 
 // Step 2: this rank's shard file. Returns its part of the manifest as text, for commit_save.
 std::string write_shards(const SaveRequest& request, int rank, const std::string& staged,
@@ -31,8 +33,8 @@ struct Committed {
 Committed commit_save(const SaveRequest& request, const std::string& staged,
                       const std::vector<std::string>& parts, FileWriter& writer);
 
-// Removes what is left of a save that failed; the next save would sweep it, but the disk may be
-// full.
-void discard_save(const std::string& staged);
+// Removes what is left of a save that failed with `error`; the next save would sweep it, but the
+// disk may be full. Throws the error again, with what could not be removed.
+[[noreturn]] void discard_save(const std::string& staged, const Error& error);
 
 }  // namespace weft

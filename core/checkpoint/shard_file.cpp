@@ -107,31 +107,33 @@ herr_t count_dataset(hid_t, const char*, const H5O_info_t* info, void* count) {
 
 }  // namespace
 
-void lay_out_shard_file(Manifest& manifest, int rank, const std::string& path, FileWriter& writer) {
-  writer.announce(WriteCall::layout_file, path);
+FileImage lay_out_shard_file(Manifest& manifest, int rank, const std::string& path) {
   const h5::Session session;
+  FileImage image;
+  const h5::Id driver = image_driver();
+  const h5::Id access = file_access();
+  use_image(access, driver, image);
   const h5::Id creation(H5Pcreate(H5P_FILE_CREATE), "create HDF5 properties");
   h5::check(H5Pset_obj_track_times(creation, false), "turn HDF5 time stamps off");
-  h5::Id file(H5Fcreate(path.c_str(), H5F_ACC_EXCL, creation, file_access()), "create " + path);
+  h5::Id file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), "lay out " + path);
   h5::put_attribute(file, "weft_schema", int64_t{kCheckpointSchema});
   h5::put_attribute(file, "step", manifest.step);
   h5::put_attribute(file, "rank", int64_t{rank});
   for (StoredTensor& tensor : manifest.tensors) {
     for (StoredBox& box : tensor.boxes) lay_out_dataset(file, tensor, box);
   }
-  writer.announce(WriteCall::close_file, path);
-  h5::check(H5Fclose(file.release()), "close " + path);
+  h5::check(H5Fclose(file.release()), "lay out " + path);
+  return image;
 }
 
-Digest metadata_digest(const FileDescriptor& file, int64_t bytes,
-                       const std::vector<Extent>& extents, const std::string& path) {
+Digest metadata_digest(const ReadAt& read, int64_t bytes, const std::vector<Extent>& extents) {
   DigestStream stream;
   std::vector<std::byte> buffer;
   int64_t at = 0;
   const auto add_until = [&](int64_t end) {
     while (at < end) {
       buffer.resize(static_cast<size_t>(std::min(end - at, kReadBytes)));
-      read_at(file, at, buffer, path);
+      read(at, buffer);
       stream.add(buffer);
       at += static_cast<int64_t>(buffer.size());
     }
@@ -151,7 +153,8 @@ void check_shard_file(const Manifest& manifest, int index, const FileDescriptor&
   if (bytes != stored.bytes) {
     fail(ErrorKind::input, "{} has {} bytes, the manifest says {}", path, bytes, stored.bytes);
   }
-  if (metadata_digest(file, bytes, extents_of_file(manifest, index), path) != stored.digest) {
+  const auto read = [&](int64_t at, std::span<std::byte> out) { read_at(file, at, out, path); };
+  if (metadata_digest(read, bytes, extents_of_file(manifest, index)) != stored.digest) {
     fail(ErrorKind::input,
          "{}: the bytes outside its datasets (HDF5 structures, attributes, padding) do not match "
          "their digest; the file is damaged or belongs to another checkpoint",

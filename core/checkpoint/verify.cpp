@@ -62,7 +62,11 @@ VerifyReport verify_checkpoint(const std::string& path) {
   VerifyReport report;
   try {
     const OpenedCheckpoint checkpoint = open_checkpoint(path);
-    report.faults = contents_faults(checkpoint);
+    try {
+      report.faults = contents_faults(checkpoint);
+    } catch (const Error& error) {
+      report.faults.emplace_back(error.what());
+    }
     for (size_t i = 0; i < checkpoint.manifest.files.size(); ++i) {
       try {
         verify_shard_file(checkpoint, static_cast<int>(i), report);

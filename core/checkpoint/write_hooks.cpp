@@ -58,16 +58,16 @@ std::string_view name(WriteCall call) {
   switch (call) {
     case WriteCall::make_directory:
       return "make directory";
-    case WriteCall::layout_file:
-      return "lay out";
-    case WriteCall::close_file:
-      return "close";
     case WriteCall::open_file:
       return "open";
+    case WriteCall::resize:
+      return "resize";
     case WriteCall::write:
       return "write";
     case WriteCall::sync:
       return "sync";
+    case WriteCall::close_file:
+      return "close";
     case WriteCall::rename:
       return "rename";
     case WriteCall::remove:

@@ -12,11 +12,11 @@ namespace weft {
 // Everything that the checkpoint writer does to a disk.
 enum class WriteCall {
   make_directory,
-  layout_file,  // libhdf5 creates a shard file
-  close_file,   // libhdf5 writes its structures and closes it
   open_file,
+  resize,
   write,
   sync,
+  close_file,
   rename,
   remove,
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <tuple>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/interchange/safetensors.h"
@@ -70,7 +71,7 @@ void write_safetensors(
     const std::string& path, const std::vector<SafetensorsTensor>& tensors,
     const std::function<void(const SafetensorsTensor&, std::span<std::byte>)>& fill) {
   FileWriter writer(nullptr);
-  const FileDescriptor file = writer.create(path);
+  FileDescriptor file = writer.create(path);
   const std::string head = safetensors_head(tensors);
   writer.write_at(file, 0, std::as_bytes(std::span(head)), path);
   auto at = static_cast<int64_t>(head.size());
@@ -82,6 +83,7 @@ void write_safetensors(
     at += t.bytes();
   }
   writer.sync(file, path);
+  writer.close(std::move(file), path);
 }
 
 }  // namespace weft

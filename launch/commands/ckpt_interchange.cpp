@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "launch/commands/ckpt_parts.h"
@@ -12,6 +13,10 @@
 
 namespace weft {
 namespace {
+
+void warn(const std::vector<std::string>& notices) {
+  for (const std::string& notice : notices) fmt::print(stderr, "weft: WARNING: {}\n", notice);
+}
 
 struct Export {
   std::string checkpoint;
@@ -26,6 +31,7 @@ void run(const Export& args) {
       export_safetensors(checkpoint, args.output, static_cast<int64_t>(args.max_shard_bytes));
   fmt::print("{}: {} tensors, {:.1f} MB in {}\n", args.output, result.tensors,
              static_cast<double>(result.bytes) / 1e6, fmt::join(result.files, ", "));
+  warn(result.notices);
 }
 
 struct Import {
@@ -41,6 +47,7 @@ void run(Import& args) {
              result.tokenizer.empty()
                  ? "none; weft generate needs one, give --tokenizer a directory that holds it"
                  : result.tokenizer);
+  warn(result.notices);
 }
 
 }  // namespace

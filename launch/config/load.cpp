@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "core/base/error.h"
 #include "launch/config/config_file.h"
@@ -26,6 +27,14 @@ constexpr size_t kMostFiles = 64;
 class FileLoader {
  public:
   explicit FileLoader(ConfigReader& reader) : reader_(reader) {}
+
+  // A text that stands alone, called `path` in messages.
+  void load_text(std::string text, const std::string& path) {
+    const ConfigText checked = check_config_text(std::move(text));
+    if (!checked.problem.empty()) return report(path, path, checked);
+    includes_ = false;
+    read(parse_yaml(checked.text), path);
+  }
 
   // `where` is the place that names the file: the file itself, or the include.
   void load(const std::string& path, const std::string& where) {
@@ -88,6 +97,11 @@ class FileLoader {
       const YamlNode& key = root.items[i];
       const YamlNode& value = root.items[i + 1];
       if (key.kind != YamlNode::Kind::scalar || key.scalar.text != "include") continue;
+      if (!includes_) {
+        fail_at(fmt::format("{}:{}:{}", path, key.line, key.column),
+                "include: not in a configuration that travels with a checkpoint");
+        return;
+      }
       if (value.kind == YamlNode::Kind::list) {
         for (const YamlNode& item : value.items) include(item, path);
       } else {
@@ -119,6 +133,7 @@ class FileLoader {
   ConfigReader& reader_;
   std::vector<fs::path> open_;  // the file being read, below those that include it
   size_t files_ = 0;
+  bool includes_ = true;
   bool complete_ = true;
 };
 
@@ -135,6 +150,11 @@ void report_cross_checks(const RunConfig& config, std::optional<int64_t> world_s
   }
 }
 
+void throw_violations(const ConfigReader& reader) {
+  const std::vector<std::string> violations = reader.lines();
+  if (!violations.empty()) fail(ErrorKind::config, "{}", fmt::join(violations, "\n"));
+}
+
 }  // namespace
 
 RunConfig load_config(const std::string& path, std::span<const std::string> sets,
@@ -147,8 +167,17 @@ RunConfig load_config(const std::string& path, std::span<const std::string> sets
     reader.read_override(sets[i], fmt::format("--set #{}", i + 1));
   }
   if (loader.complete()) report_cross_checks(config, world_size, path, reader);
-  const std::vector<std::string> violations = reader.lines();
-  if (!violations.empty()) fail(ErrorKind::config, "{}", fmt::join(violations, "\n"));
+  throw_violations(reader);
+  return config;
+}
+
+RunConfig parse_config(std::string text, const std::string& path) {
+  RunConfig config;
+  ConfigReader reader(config);
+  FileLoader loader(reader);
+  loader.load_text(std::move(text), path);
+  if (loader.complete()) report_cross_checks(config, std::nullopt, path, reader);
+  throw_violations(reader);
   return config;
 }
 

@@ -21,6 +21,10 @@ namespace weft {
 RunConfig load_config(const std::string& path, std::span<const std::string> sets = {},
                       std::optional<int64_t> world_size = std::nullopt);
 
+// The same of a text that stands alone, as to_yaml writes it: it includes nothing. `path` is for
+// messages.
+RunConfig parse_config(std::string text, const std::string& path);
+
 // The effective configuration: YAML with every key, which load_config reads back to the same
 // values.
 std::string to_yaml(const RunConfig&);

@@ -4,7 +4,6 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
-#include "launch/config/load.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/run_state.h"
 
@@ -43,8 +42,7 @@ TrainedModel load_trained_model(const std::string& path, std::optional<DeviceKin
   model.step = reader.step();
   // 1. The attachments, checked against the manifest before anything interprets them.
   const fs::path attached = fs::path(model.path) / "attached";
-  reader.attachment(kAttachedConfig);
-  model.config = load_config((attached / kAttachedConfig).string());
+  model.config = attached_config(reader);
   if (fs::exists(attached / "tokenizer.json")) model.tokenizer = open_tokenizer(attached.string());
   // 2. The weights.
   model.device = open_device(where.value_or(model.config.device), model.config.cpu);

@@ -14,7 +14,7 @@
 #include "core/interchange/gpt2_config.h"
 #include "core/interchange/gpt2_layout.h"
 #include "core/interchange/safetensors.h"
-#include "launch/config/load.h"
+#include "launch/interchange/not_finite.h"
 #include "launch/train/run_state.h"
 
 namespace weft {
@@ -38,9 +38,7 @@ GptConfig model_of(const CheckpointReader& reader) {
     fail(ErrorKind::input, "{} carries no {}, which says how many heads its model has",
          reader.path(), kAttachedConfig);
   }
-  reader.attachment(kAttachedConfig);  // holds its digest before anything interprets it
-  const fs::path path = fs::path(reader.path()) / kAttachedDirectory / kAttachedConfig;
-  return load_config(path.string()).model;
+  return attached_config(reader).model;
 }
 
 // The whole parameter in weft's layout, from its logical tensors.
@@ -62,9 +60,10 @@ std::vector<float> read_parameter(const CheckpointReader& reader, const ParamSpe
   return values;
 }
 
-void fill_tensor(const CheckpointReader& reader, const Gpt2Tensor& tensor,
-                 std::span<std::byte> out) {
+void fill_tensor(const CheckpointReader& reader, const Gpt2Tensor& tensor, std::span<std::byte> out,
+                 NotFinite& not_finite) {
   const std::vector<float> values = read_parameter(reader, tensor.spec);
+  not_finite.look_at(tensor.name, values);
   auto* target = reinterpret_cast<float*>(out.data());
   if (tensor.transposed) {
     transpose(values.data(), tensor.spec.shape[0], tensor.spec.shape[1], target);
@@ -110,7 +109,9 @@ class Staging {
   explicit Staging(const std::string& output) : output_(output), writer_(nullptr) {
     while (output_.size() > 1 && output_.ends_with('/')) output_.pop_back();
     staged_ = fmt::format("{}.tmp-{}", output_, ::getpid());
-    if (fs::exists(output_) && !(fs::is_directory(output_) && fs::is_empty(output_))) {
+    std::error_code error;
+    const bool empty = fs::is_directory(output_, error) && fs::is_empty(output_, error);
+    if (is_there(output_) && !empty) {
       fail(ErrorKind::input, "{} is there already; name a new directory, or remove it", output_);
     }
     writer_.make_directory(staged_);
@@ -132,6 +133,8 @@ class Staging {
   std::vector<std::string> publish() {
     writer_.sync_directory(staged_);
     writer_.rename(staged_, output_);
+    const std::string above = fs::path(output_).parent_path().string();
+    writer_.sync_directory(above.empty() ? "." : above);
     return names_;
   }
 
@@ -159,11 +162,12 @@ ExportResult export_safetensors(const std::string& checkpoint, const std::string
   }
   result.tensors = std::ssize(tensors);
   const Shards shards = share_out(tensors, max_shard_bytes);
+  NotFinite not_finite;
   Staging staging(output);
   for (size_t i = 0; i < shards.size(); ++i) {
     write_safetensors(staging.path(shard_name(i, shards.size())), shards[i],
                       [&](const SafetensorsTensor& t, std::span<std::byte> out) {
-                        fill_tensor(reader, sources.at(t.name), out);
+                        fill_tensor(reader, sources.at(t.name), out, not_finite);
                       });
   }
   if (shards.size() > 1) {
@@ -174,6 +178,7 @@ ExportResult export_safetensors(const std::string& checkpoint, const std::string
     if (carries(reader, name)) staging.put(name, reader.attachment(name));
   }
   result.files = staging.publish();
+  result.notices = not_finite.notices(output);
   return result;
 }
 

@@ -10,7 +10,8 @@ namespace weft {
 struct ExportResult {
   std::vector<std::string> files;  // names, in the order written
   int64_t tensors = 0;
-  int64_t bytes = 0;  // of their data
+  int64_t bytes = 0;                 // of their data
+  std::vector<std::string> notices;  // of weights that are no numbers
 };
 
 // Writes model.safetensors, or shards of at most `max_shard_bytes` of data and their index where

@@ -19,6 +19,7 @@
 #include "data/tokenizer/tokenizer.h"
 #include "launch/config/load.h"
 #include "launch/interchange/gpt2_weights.h"
+#include "launch/interchange/not_finite.h"
 #include "launch/train/run_state.h"
 #include "launch/version.h"
 #include "parallel/comm/bootstrap.h"
@@ -136,10 +137,11 @@ void require_vocabulary(const Tokenizer& tokenizer, const GptConfig& model) {
 
 // Every parameter's logical tensors, as shards over `memory`.
 std::vector<Shard> read_shards(const GptConfig& model, const Source& source,
-                               std::vector<std::vector<float>>& memory) {
+                               std::vector<std::vector<float>>& memory, NotFinite& not_finite) {
   std::vector<Shard> shards;
   for (const Gpt2Tensor& tensor : gpt2_tensors(model)) {
     memory.push_back(source.read(tensor));
+    not_finite.look_at(tensor.name, memory.back());
     const float* data = memory.back().data();
     for (const Part& part : logical_parts(tensor.spec)) {
       Shape shape = tensor.spec.shape;
@@ -179,7 +181,8 @@ ImportResult import_weights(const ImportRequest& request) {
   state.sequence_length = config.sequence_length();
 
   std::vector<std::vector<float>> memory;
-  const std::vector<Shard> shards = read_shards(config.model, source, memory);
+  NotFinite not_finite;
+  const std::vector<Shard> shards = read_shards(config.model, source, memory, not_finite);
   const std::unique_ptr<Bootstrap> alone = make_self_bootstrap();
   const SaveResult saved = save_checkpoint({.directory = request.output,
                                             .step = 0,
@@ -188,12 +191,15 @@ ImportResult import_weights(const ImportRequest& request) {
                                             .code_version = std::string(version()),
                                             .attachments = attachments},
                                            *alone);
+  std::vector<std::string> notices = not_finite.notices(request.input);
+  notices.insert(notices.end(), saved.notices.begin(), saved.notices.end());
   return {.path = saved.path,
           .parameters = parameter_count(config.model),
           .model = fmt::format("{} layers, {} heads, width {}, vocabulary {}, context {}",
                                config.model.layers, config.model.heads, config.model.width,
                                *config.model.vocab_size, config.model.context_length),
-          .tokenizer = tokenizer ? tokenizer->description() : ""};
+          .tokenizer = tokenizer ? tokenizer->description() : "",
+          .notices = std::move(notices)};
 }
 
 }  // namespace weft

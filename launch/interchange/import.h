@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace weft {
 
@@ -22,6 +23,7 @@ struct ImportResult {
   int64_t parameters = 0;
   std::string model;      // in words
   std::string tokenizer;  // in words; empty when none was found
+  std::vector<std::string> notices;
 };
 
 // Reads Hugging Face's GPT-2 (names with or without "transformer."; f32, bf16 or f16, kept exactly

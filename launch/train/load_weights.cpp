@@ -1,7 +1,6 @@
 #include "launch/train/load_weights.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "core/base/error.h"
@@ -9,7 +8,6 @@
 #include "core/checkpoint/manifest.h"
 #include "core/dist/placement.h"
 #include "core/model/gpt_parameters.h"
-#include "launch/config/load.h"
 #include "launch/train/run_state.h"
 
 namespace weft {
@@ -72,10 +70,7 @@ void require_same_meaning(const CheckpointReader& reader, const GptConfig& model
     return file.name == kAttachedConfig;
   });
   if (!has_config) return;
-  reader.attachment(kAttachedConfig);  // holds its digest before anything interprets it
-  const std::filesystem::path path =
-      std::filesystem::path(reader.path()) / kAttachedDirectory / kAttachedConfig;
-  const GptConfig theirs = load_config(path.string()).model;
+  const GptConfig theirs = attached_config(reader).model;
   const auto require = [&](const char* key, const auto& then, const auto& now) {
     if (then == now) return;
     fail(ErrorKind::config,

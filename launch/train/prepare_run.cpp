@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/host_name.h"
+#include "core/checkpoint/drafts.h"
 #include "core/checkpoint/manifest.h"
 #include "launch/config/load.h"
 #include "launch/report_error.h"
@@ -137,11 +138,8 @@ void require_same_run(const RunState& saved, const PreparedRun& run) {
 }
 
 std::vector<std::string> changes_since(const CheckpointReader& reader, const RunConfig& now) {
-  const std::filesystem::path path =
-      std::filesystem::path(reader.path()) / kAttachedDirectory / kAttachedConfig;
   try {
-    reader.attachment(kAttachedConfig);  // holds its digest before anything interprets it
-    return training_changes(load_config(path.string()), now);
+    return training_changes(attached_config(reader), now);
   } catch (const Error& error) {
     // A run can go on without: another version of weft may have had other keys.
     return {fmt::format("what has changed since the checkpoint is not known: {}", error.what())};
@@ -161,16 +159,16 @@ void require_one_config(const std::vector<std::string>& digests) {
 std::string find_older(PreparedRun& run, const Failure& damage) {
   const bool of_file = damage.kind == ErrorKind::input || damage.kind == ErrorKind::io;
   if (!of_file || run.resume_directory.empty()) fail(damage.kind, "{}", damage.message);
-  const std::string name = std::filesystem::path(run.resume_path).filename().string();
-  int64_t step = 0;
-  WEFT_CHECK(parse_step_directory_name(name, step), "resumed from '{}'", run.resume_path);
-  run.notices.push_back(fmt::format("checkpoint of step {} is passed over: rank {}: {}", step,
+  const std::optional<int64_t> step = named_step(run.resume_path);
+  WEFT_CHECK(step, "resumed from '{}'", run.resume_path);
+  run.notices.push_back(fmt::format("checkpoint of step {} is passed over: rank {}: {}", *step,
                                     damage.rank, damage.message));
-  if (const auto found = find_latest(run.resume_directory, run.notices, step)) return found->path;
-  fail(damage.kind,
-       "{}; {} holds no older intact checkpoint: remove it to start from the beginning, or choose "
-       "another name",
-       damage.message, run.resume_directory);
+  if (const auto found = find_latest(run.resume_directory, run.notices, *step)) return found->path;
+  fail(damage.kind, "{}; {} holds no older intact checkpoint: {}", damage.message,
+       run.resume_directory,
+       damage.kind == ErrorKind::io
+           ? "this one may be intact, keep it, and try again when the disk answers"
+           : "remove it to start from the beginning, or choose another name");
 }
 
 std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body) {

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/checkpoint/manifest.h"
 #include "core/dist/upload.h"
+#include "launch/config/load.h"
 
 namespace weft {
 namespace {
@@ -70,7 +73,34 @@ void require_same_size(const CheckpointReader& reader, const ParameterSet& param
        reader.path(), saved, parameters.global_elements());
 }
 
+// A count that no run exceeds, so that sums and products with others stay within 64 bits.
+constexpr int64_t kLargestCount = int64_t{1} << 48;
+
+void require_ranges(const RunState& s) {
+  const auto require = [](const char* key, int64_t value, int64_t least, int64_t most) {
+    if (value >= least && value <= most) return;
+    fail(ErrorKind::input, "{} is {}, not within [{}, {}]", key, value, least, most);
+  };
+  require("step", s.step, 0, kLargestCount);
+  require("consumed_samples", s.consumed_samples, 0, kLargestCount);
+  require("updates", s.updates.made, 0, s.step);
+  require("skipped_steps", s.updates.skipped, 0, s.step);
+  require("updates_at_loss_scale", s.updates.good, 0, kLargestCount);
+  require("best_step", s.best_step, 0, s.step);
+  require("batch_size", s.batch_size, 1, kLargestCount);
+  require("sequence_length", s.sequence_length, 1, kLargestCount);
+  const auto scale = s.updates.loss_scale;
+  if (scale && !(std::isfinite(*scale) && *scale > 0)) {
+    fail(ErrorKind::input, "loss_scale is {}, not a positive number", *scale);
+  }
+}
+
 }  // namespace
+
+RunConfig attached_config(const CheckpointReader& reader) {
+  return parse_config(reader.attachment(kAttachedConfig),
+                      fmt::format("{}/{}/{}", reader.path(), kAttachedDirectory, kAttachedConfig));
+}
 
 std::string to_json(const RunState& s) {
   nlohmann::ordered_json json{{"schema", kSchema},
@@ -99,8 +129,7 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
     if (json.at("schema") != kSchema) {
-      fail(ErrorKind::input,
-           "{}: run state schema {} is not {}; use the version of weft that wrote it", path,
+      fail(ErrorKind::input, "schema {} is not {}; use the version of weft that wrote it",
            json.at("schema").dump(), kSchema);
     }
     RunState s;
@@ -122,9 +151,10 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
     json.at("seed").get_to(s.seed);
     json.at("batch_size").get_to(s.batch_size);
     json.at("sequence_length").get_to(s.sequence_length);
+    require_ranges(s);
     return s;
-  } catch (const Error&) {
-    throw;
+  } catch (const Error& error) {
+    fail(error.kind(), "{}: the run state in the manifest: {}", path, error.what());
   } catch (const std::exception& error) {
     fail(ErrorKind::input, "{}: the run state in the manifest is not readable: {}", path,
          error.what());

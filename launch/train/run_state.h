@@ -18,6 +18,10 @@ namespace weft {
 // beside it.
 inline constexpr char kAttachedConfig[] = "config.yaml";
 
+// The configuration that a checkpoint carries; nothing of it is read from elsewhere. Throws Error
+// when it is damaged, or none that this version of weft knows.
+RunConfig attached_config(const CheckpointReader& reader);
+
 struct RunState {
   int64_t step = 0;              // done
   int64_t consumed_samples = 0;  // step * batch size
@@ -34,7 +38,8 @@ struct RunState {
 };
 
 std::string to_json(const RunState& state);
-// Inverse; throws Error{input} naming `path` when a key is missing or of another type.
+// Inverse; throws Error{input} naming `path` when a key is missing, of another type or out of its
+// range.
 RunState parse_run_state(const std::string& json, const std::string& path);
 
 // This rank's part of weights and optimizer state, as windows on their memory: its share among the

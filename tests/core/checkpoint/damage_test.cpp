@@ -149,7 +149,20 @@ TEST_F(Damage, DirectoryOfAnotherStep) {
   std::filesystem::rename(second_, directory_.path() + "/step_00000009");
   std::vector<std::string> notices;
   EXPECT_EQ(find_latest(directory_.path(), notices)->step, 1);
-  EXPECT_THAT(notices, ElementsAre(HasSubstr("its manifest is of step 2")));
+  const auto both = HasSubstr("step_00000009 is called step 9 and holds step 2");
+  EXPECT_THAT(notices, ElementsAre(both));
+  // Named in whatever way, it is refused.
+  const std::string renamed = directory_.path() + "/step_00000009";
+  std::filesystem::create_directory_symlink(renamed, directory_.path() + "/best");
+  for (const std::string& path :
+       {renamed, renamed + "/", renamed + "/.", directory_.path() + "/best"}) {
+    EXPECT_THAT(error_of([&] { CheckpointReader::open(path); }), HasSubstr("holds step 2")) << path;
+    EXPECT_THAT(verify_checkpoint(path).faults, ElementsAre(HasSubstr("holds step 2"))) << path;
+  }
+  // Not so under a name that says no step.
+  std::filesystem::rename(renamed, directory_.path() + "/milestone");
+  EXPECT_EQ(CheckpointReader::open(directory_.path() + "/milestone").step(), 2);
+  EXPECT_TRUE(verify_checkpoint(directory_.path() + "/milestone/").intact());
 }
 
 TEST_F(Damage, SymbolicLinksAreNotFollowed) {

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""A failing disk never kills the program, and costs no more than the checkpoint it failed.
+
+    file_faults_test.py PATH_OF_WEFT PATH_OF_FILE_FAULTS
+
+Calls of the C library on files of checkpoints fail (faults/file_faults.cpp): the K-th write, ftruncate,
+fsync, close, rename, mkdir, open or unlink, once or from then on, in saves beside training and at once.
+The run must end with 0 or 4, every save that was lost must be said, nothing that was published may be
+damaged or gone, and the run must go on to the same bits.
+
+WEFT_FILE_FAULTS=SEED:COUNT draws so many of the places; WEFT_FILE_FAULTS=all takes all of them, some minutes.
+"""
+
+import collections
+import errno
+import os
+import random
+import re
+import sys
+import unittest
+
+FAULTS = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else ""
+
+from train_program import TrainTest, main  # noqa: E402, reads what is left of sys.argv
+
+STEPS, INTERVAL, KEEP = 6, 2, 2
+SAVES = STEPS // INTERVAL
+SETS = {"train__steps": STEPS, "checkpoint__interval": INTERVAL, "checkpoint__keep_last": KEEP,
+        "train__eval_interval": 0, "model__layers": 1, "model__dropout": 0.1, "train__batch_size": 4}
+FOREVER = 1000000
+SHORT = 0  # a write that moves half of its bytes
+# What is drawn beside the places that are always tried: those where the program once crashed, and
+# those that it once passed over in silence.
+ALWAYS = [("write", 3, errno.ENOSPC, 1, True), ("write", 1, errno.ENOSPC, FOREVER, False),
+          ("ftruncate", 2, errno.EIO, 1, True), ("close", 2, errno.EIO, 1, True),
+          ("unlink", 1, errno.EBUSY, FOREVER, False), ("write", 4, SHORT, FOREVER, True),
+          ("write", 5, errno.EINTR, 1, True), ("fsync", 2, errno.EINTR, 1, False)]
+
+
+class FileFaultsTest(TrainTest):
+    """One fault each, and the run that survives it."""
+
+    def run_with_fault(self, name, fault, beside_training):
+        """(exit code, output) of a run, and the calls that could fail, in their order."""
+        log = self.root / f"{name}.calls"
+        # A sanitizer's run time would rather be the first library.
+        os.environ.update(LD_PRELOAD=FAULTS, WEFT_FILE_FAULTS_BELOW="/checkpoints", WEFT_FILE_FAULT=fault,
+                          WEFT_FILE_FAULTS_LOG=str(log),
+                          ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
+        try:
+            result = self.weft(*self.command(name, checkpoint__async=str(beside_training).lower(),
+                                             **SETS)[1:])
+        finally:
+            for key in ("LD_PRELOAD", "WEFT_FILE_FAULT", "WEFT_FILE_FAULTS_BELOW"):
+                del os.environ[key]
+        calls = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return result.returncode, result.stdout + result.stderr, calls
+
+    def check(self, call, k, error, count, beside_training):
+        when = "on" if count == FOREVER else "once"
+        name = f"{call}-{k}-{error}-{when}-{'beside' if beside_training else 'at_once'}"
+        code, output, calls = self.run_with_fault(name, f"{call}:{k}:{error}:{count}", beside_training)
+        reached = sum(c.startswith(call + " ") for c in calls) >= k
+        started = "steps done" in output
+        saved = [int(s) for s in re.findall(r"^checkpoint \S*step_(\d+) ", output, re.MULTILINE)]
+        lost = len(re.findall("^WARNING: checkpoint not saved: .*cannot ", output, re.MULTILINE))
+        self.assertIn(code, (0, 4), output)
+        if started:
+            self.assertEqual(len(saved) + lost, SAVES, output)
+            self.assertEqual(code, 0 if STEPS in saved else 4, output)
+        else:
+            self.assertEqual(code, 4, output)
+        if reached and error not in (SHORT, errno.EINTR):
+            self.assertIn(os.strerror(error), output)  # whatever failed is mentioned
+        self.assertNotIn("file descriptor =", output)  # as libhdf5 would put it
+        if error in (SHORT, errno.EINTR):
+            self.assertEqual((code, lost), (0, 0), output)
+        there = sorted(int(p.name[5:]) for p in self.checkpoints(name).glob("step_*"))
+        self.assertLessEqual(set(saved[-KEEP:]), set(there), output)
+        for step in there:
+            result = self.weft("ckpt", "verify", str(self.checkpoints(name) / f"step_{step:08}"))
+            self.assertEqual(result.returncode, 0, output + result.stdout)
+        self.train(name, "--resume", "auto", **SETS)
+        self.assertEqual(self.trace(name), self.trace("whole"))
+        self.assertEqual(self.state(name, STEPS), self.state("whole", STEPS))
+        if call != "unlink":  # what could not be removed is there until the next save
+            self.assertEqual(list(self.checkpoints(name).glob(".tmp-*")), [])
+
+    def places(self):
+        """All calls of a run that nothing happens to, as (name, number), for each way to save."""
+        for beside_training in (True, False):
+            _, _, calls = self.run_with_fault(f"count-{beside_training}", "", beside_training)
+            for call, count in collections.Counter(c.split(" ")[0] for c in calls).items():
+                for k in range(1, count + 1):
+                    yield call, k, beside_training
+
+    def test_no_failing_call_costs_more_than_a_checkpoint(self):
+        self.train("whole", **SETS)
+        which = os.environ.get("WEFT_FILE_FAULTS", "1:6")
+        every = [(call, k, error, count, beside_training)
+                 for call, k, beside_training in self.places()
+                 for error in (errno.EIO, errno.ENOSPC) for count in (1, FOREVER)]
+        self.assertGreater(len(every), 500)
+        if which != "all":
+            seed, count = map(int, which.split(":"))
+            every = ALWAYS + random.Random(seed).sample(every, count)
+        for fault in every:
+            with self.subTest(fault=fault):
+                self.check(*fault)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(FAULTS):
+        raise SystemExit("needs the library of faults/file_faults.cpp")
+    main()
