@@ -256,13 +256,14 @@ Prepared prepare(const PrepareOptions& options, const PrepareProgress& progress)
   encode_files(options, held_out, encoder, advance);
   require_parts(train, second, options);
 
-  Prepared prepared{.tokenizer = tokenizer->description(), .train = {}, .validation = {}};
+  Prepared prepared;
+  prepared.tokenizer = tokenizer->description();
   prepared.train = train.finish(records_of(texts), skipped_in(texts));
   if (validation) {
     const Survey& source = options.validation.empty() ? texts : held_out;
     prepared.validation = validation->finish(records_of(source), skipped_in(source));
   }
-  staging.publish();
+  prepared.leftover = staging.publish();
   return prepared;
 }
 

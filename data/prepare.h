@@ -41,6 +41,7 @@ struct Prepared {
   std::string tokenizer;  // its description
   DatasetManifest train;
   std::optional<DatasetManifest> validation;
+  std::string leftover;  // a line about what of an old dataset could not be removed, or empty
 };
 
 // Bytes read so far and in all, both passes together.

@@ -114,7 +114,7 @@ std::string StagingDirectory::subdirectory(const std::string& name) const {
   return path;
 }
 
-void StagingDirectory::publish() {
+std::string StagingDirectory::publish() {
   flush_tree(staging_);
   std::error_code error;
   if (fs::exists(output_, error) && !fs::is_empty(output_, error)) {
@@ -128,6 +128,10 @@ void StagingDirectory::publish() {
     const fs::path above = fs::path(made).parent_path();
     flush_directory(above.empty() ? "." : above.string());
   }
+  fs::remove_all(staging_, error);
+  if (!error) return "";
+  return fmt::format("what stood at {} cannot be removed and is left at {}: {}", output_, staging_,
+                     error.message());
 }
 
 }  // namespace weft

@@ -87,7 +87,7 @@ H5FD_class_t driver_class() {
   H5FD_class_t c{};
 #if H5_VERSION_GE(1, 13, 0)
   c.version = H5FD_CLASS_VERSION;
-  c.value = 610;  // of the numbers that libhdf5 leaves to programs
+  c.value = H5_VFD_RESERVED;  // the first of those that libhdf5 itself does not use
 #endif
   c.name = "weft_image";
   c.maxaddr = kLargestAddress;

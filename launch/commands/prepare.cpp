@@ -43,6 +43,7 @@ void run(const PrepareOptions& options) {
   fmt::print("{}/tokenizer: {}\n", options.output, prepared.tokenizer);
   print_part(prepared.train, options.output);
   if (prepared.validation) print_part(*prepared.validation, options.output);
+  if (!prepared.leftover.empty()) fmt::print(stderr, "weft: WARNING: {}\n", prepared.leftover);
 }
 
 struct Arguments {

@@ -87,8 +87,8 @@ void require_ranges(const RunState& s) {
   require("skipped_steps", s.updates.skipped, 0, s.step);
   require("updates_at_loss_scale", s.updates.good, 0, kLargestCount);
   require("best_step", s.best_step, 0, s.step);
-  require("batch_size", s.batch_size, 1, kLargestCount);
-  require("sequence_length", s.sequence_length, 1, kLargestCount);
+  require("batch_size", s.batch_size, 0, kLargestCount);
+  require("sequence_length", s.sequence_length, 0, kLargestCount);
   const auto scale = s.updates.loss_scale;
   if (scale && !(std::isfinite(*scale) && *scale > 0)) {
     fail(ErrorKind::input, "loss_scale is {}, not a positive number", *scale);

@@ -5,10 +5,12 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/base/directories.h"
 #include "core/dist/mesh.h"
 #include "launch/config/load.h"
 #include "launch/machine.h"
 #include "launch/progress.h"
+#include "launch/train/checkpoint_room.h"
 #include "launch/train/checkpointer.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
@@ -201,11 +203,10 @@ void TrainingRun::begin() {
 void TrainingRun::open_run_directory() {
   const std::string directory = config_.run_directory();
   lock_.emplace(config_.checkpoint_directory());
-  std::error_code error;
-  fs::create_directories(directory, error);
+  make_directories(directory);
   std::ofstream config_file(directory + "/config.yaml");
   config_file << to_yaml(config_);
-  if (error || !config_file.flush()) {
+  if (!config_file.flush()) {
     fail(ErrorKind::environment,
          "cannot write to the run directory {}; choose another output.directory", directory);
   }
@@ -214,6 +215,11 @@ void TrainingRun::open_run_directory() {
   checkpoints_->open(*lock_, std::move(attachments),
                      [this](const std::string& line) { line_->print(line); });
   metrics_file_.emplace(directory + "/metrics.jsonl", config_.name);
+  const std::string room =
+      room_notice(config_, engine_->parameters().global_elements(), state_.step, last_step());
+  for (const std::string& notice : {lock_->notice(), room}) {
+    if (!notice.empty()) line_->print("WARNING: " + notice);
+  }
   for (const std::string& notice : prepared_.notices) line_->print("WARNING: " + notice);
   line_->print(fmt::format(
       "{}: {} parameters, {} rank{} ({}), batch {} x {} tokens in {} micro-batch{} per rank",

@@ -106,6 +106,28 @@ class VerifyTest(TrainTest):
         (path / "rank_00001.h5").symlink_to(path.parent / "elsewhere.h5")
         self.assert_named(path, "rank_00001.h5 is a symbolic link")
 
+    def test_another_step_than_its_name_says(self):
+        path = self.copy_of_step_4("renamed").parent / "step_00000009"
+        (path.parent / "step_00000004").rename(path)
+        both = "step_00000009 is called step 9 and holds step 4"
+        self.assert_named(path, both)
+        for command in (["show", path], ["diff", path, path], ["ls", path.parent],
+                        ["export", "--to", "safetensors", path, "never"]):
+            result = self.weft("ckpt", *map(str, command))
+            self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+            self.assertIn(both, result.stdout + result.stderr)
+        # Not counted among those that are kept, so that what is good stays.
+        shutil.copytree(self.checkpoints("run") / "step_00000003", path.parent / "step_00000003")
+        self.weft("ckpt", "prune", "--keep-last", "1", str(path.parent)).check_returncode()
+        self.assertTrue((path.parent / "step_00000003").exists())
+        result = self.weft("ckpt", "show", str(path.parent))
+        self.assertIn("step          3", result.stdout)
+        self.assertIn(both, result.stderr)
+        # Under a name that says no step it may lie anywhere.
+        best = path.rename(path.parent / "best")
+        self.weft("ckpt", "verify", str(best)).check_returncode()
+        self.weft("ckpt", "show", str(best)).check_returncode()
+
     def test_an_absolute_path(self):
         path = self.copy_of_step_4("absolute")
         manifest = path / "manifest.json"

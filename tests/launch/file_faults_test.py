@@ -4,11 +4,12 @@
     file_faults_test.py PATH_OF_WEFT PATH_OF_FILE_FAULTS
 
 Calls of the C library on files of checkpoints fail (faults/file_faults.cpp): the K-th write, ftruncate,
-fsync, close, rename, mkdir, open or unlink, once or from then on, in saves beside training and at once.
+fsync, close, rename, mkdir, open or unlink, or an open to read (look), once or from then on, in saves beside training and at once.
 The run must end with 0 or 4, every save that was lost must be said, nothing that was published may be
 damaged or gone, and the run must go on to the same bits.
 
-WEFT_FILE_FAULTS=SEED:COUNT draws so many of the places; WEFT_FILE_FAULTS=all takes all of them, some minutes.
+Datasets, exports and imports are written under the same faults: what was there before, or the new one.
+WEFT_FILE_FAULTS=SEED draws other places, WEFT_FILE_FAULTS=all takes all of them, some minutes.
 """
 
 import collections
@@ -16,8 +17,8 @@ import errno
 import os
 import random
 import re
+import shutil
 import sys
-import unittest
 
 FAULTS = os.path.abspath(sys.argv.pop(2)) if len(sys.argv) > 2 else ""
 
@@ -37,24 +38,103 @@ ALWAYS = [("write", 3, errno.ENOSPC, 1, True), ("write", 1, errno.ENOSPC, FOREVE
           ("write", 5, errno.EINTR, 1, True), ("fsync", 2, errno.EINTR, 1, False)]
 
 
-class FileFaultsTest(TrainTest):
-    """One fault each, and the run that survives it."""
+def content(directory):
+    """What lies below a directory: path -> bytes; None when there is no such directory."""
+    if not directory.exists():
+        return None
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*"))
+            if p.is_file()}
+
+
+class FaultTest(TrainTest):
+    def with_fault(self, fault, below, *arguments):
+        """The result of weft, and the calls on paths that contain `below` that it made, in order."""
+        log = self.root / "calls"
+        log.unlink(missing_ok=True)
+        faults = {"LD_PRELOAD": FAULTS, "WEFT_FILE_FAULTS_BELOW": below, "WEFT_FILE_FAULT": fault,
+                  "WEFT_FILE_FAULTS_LOG": str(log),
+                  # A sanitizer's run time would rather be the first library.
+                  "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        before = dict(os.environ)
+        os.environ.update(faults)
+        try:
+            result = self.weft(*map(str, arguments))
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        return result, log.read_text().splitlines() if log.exists() else []
+
+    @staticmethod
+    def numbered(calls):
+        """(name, number among those of this name) of each call."""
+        for call, count in collections.Counter(c.split(" ")[0] for c in calls).items():
+            for k in range(1, count + 1):
+                yield call, k
+
+    @staticmethod
+    def chosen(places, count):
+        """All of them or, unless all are asked for, some."""
+        which = os.environ.get("WEFT_FILE_FAULTS", "1")
+        if which == "all":
+            return list(places)
+        return random.Random(int(which)).sample(places, count)
+
+
+class WritersTest(FaultTest):
+    """What writes a directory of its own: the old content or the new one, never a mixture."""
+
+    def check_all(self, output, fresh, *command):
+        """`fresh` makes the directory as it is before the command."""
+        fresh()
+        old = content(output)
+        result, calls = self.with_fault("", output.name, *command)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        new = content(output)
+        places = [(call, k, error, count) for call, k in self.numbered(calls)
+                  for error in (errno.EIO, errno.ENOSPC) for count in (1, FOREVER)]
+        self.assertGreater(len(places), 60)
+        for call, k, error, count in self.chosen(places, 6):
+            with self.subTest(call=call, k=k, error=error, count=count):
+                fresh()
+                result, _ = self.with_fault(f"{call}:{k}:{error}:{count}", output.name, *command)
+                self.assertIn(result.returncode, (0, 3, 4), result.stderr)
+                self.assertIn(os.strerror(error), result.stderr)
+                self.assertIn(content(output), [new] if result.returncode == 0 else [old, new])
+
+    def test_prepare(self):
+        output = self.root / "other-data"
+        command = ["prepare", "--force", "--tokenizer", "char", "--output", output.name]
+        (self.root / "other.txt").write_text("something else, for a while")
+
+        def fresh():
+            for left in self.root.glob("other-data*"):
+                shutil.rmtree(left)
+            self.weft(*command, "other.txt").check_returncode()
+
+        self.check_all(output, fresh, *command, "text.txt")
+
+    def test_export_and_import(self):
+        self.train("source", **{**SETS, "train__steps": 1})
+
+        def fresh(name):
+            for left in self.root.glob(name + "*"):
+                shutil.rmtree(left)
+
+        self.check_all(self.root / "exported", lambda: fresh("exported"), "ckpt", "export", "--to",
+                       "safetensors", self.checkpoints("source"), "exported")
+        self.weft("ckpt", "export", "--to", "safetensors", str(self.checkpoints("source")),
+                  "model").check_returncode()
+        self.check_all(self.root / "imported/step_00000000", lambda: fresh("imported"), "ckpt", "import",
+                       "--from", "safetensors", "model", "imported")
+
+
+class CheckpointsTest(FaultTest):
+    """One fault each in a training, and the run that survives it."""
 
     def run_with_fault(self, name, fault, beside_training):
         """(exit code, output) of a run, and the calls that could fail, in their order."""
-        log = self.root / f"{name}.calls"
-        # A sanitizer's run time would rather be the first library.
-        os.environ.update(LD_PRELOAD=FAULTS, WEFT_FILE_FAULTS_BELOW="/checkpoints", WEFT_FILE_FAULT=fault,
-                          WEFT_FILE_FAULTS_LOG=str(log),
-                          ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0")
-        try:
-            result = self.weft(*self.command(name, checkpoint__async=str(beside_training).lower(),
-                                             **SETS)[1:])
-        finally:
-            for key in ("LD_PRELOAD", "WEFT_FILE_FAULT", "WEFT_FILE_FAULTS_BELOW"):
-                del os.environ[key]
-        calls = log.read_text().splitlines() if log.exists() else []
-        log.unlink(missing_ok=True)
+        sets = {**SETS, "checkpoint__async": str(beside_training).lower()}
+        result, calls = self.with_fault(fault, "/checkpoints", *self.command(name, **sets)[1:])
         return result.returncode, result.stdout + result.stderr, calls
 
     def check(self, call, k, error, count, beside_training):
@@ -71,7 +151,7 @@ class FileFaultsTest(TrainTest):
             self.assertEqual(code, 0 if STEPS in saved else 4, output)
         else:
             self.assertEqual(code, 4, output)
-        if reached and error not in (SHORT, errno.EINTR):
+        if reached and error not in (SHORT, errno.EINTR) and call != "look":
             self.assertIn(os.strerror(error), output)  # whatever failed is mentioned
         self.assertNotIn("file descriptor =", output)  # as libhdf5 would put it
         if error in (SHORT, errno.EINTR):
@@ -91,21 +171,16 @@ class FileFaultsTest(TrainTest):
         """All calls of a run that nothing happens to, as (name, number), for each way to save."""
         for beside_training in (True, False):
             _, _, calls = self.run_with_fault(f"count-{beside_training}", "", beside_training)
-            for call, count in collections.Counter(c.split(" ")[0] for c in calls).items():
-                for k in range(1, count + 1):
-                    yield call, k, beside_training
+            for call, k in self.numbered(calls):
+                for error in (errno.EIO, errno.ENOSPC):
+                    for count in (1, FOREVER):
+                        yield call, k, error, count, beside_training
 
     def test_no_failing_call_costs_more_than_a_checkpoint(self):
         self.train("whole", **SETS)
-        which = os.environ.get("WEFT_FILE_FAULTS", "1:6")
-        every = [(call, k, error, count, beside_training)
-                 for call, k, beside_training in self.places()
-                 for error in (errno.EIO, errno.ENOSPC) for count in (1, FOREVER)]
-        self.assertGreater(len(every), 500)
-        if which != "all":
-            seed, count = map(int, which.split(":"))
-            every = ALWAYS + random.Random(seed).sample(every, count)
-        for fault in every:
+        places = list(self.places())
+        self.assertGreater(len(places), 500)
+        for fault in ALWAYS + self.chosen(places, 6):
             with self.subTest(fault=fault):
                 self.check(*fault)
 

@@ -103,6 +103,23 @@ class InterchangeTest(TrainTest):
             self.assertEqual((self.root / "out" / name).read_bytes(),
                              (self.root / "again" / name).read_bytes())
 
+    def test_weights_that_are_no_numbers_are_said(self):
+        bias = "transformer.h.1.mlp.c_fc.bias"
+
+        def spoil(tensors):
+            dtype, shape, data = tensors[bias]
+            tensors[bias] = dtype, shape, struct.pack("<2f", math.nan, -math.inf) + data[8:]
+
+        result = self.weft("ckpt", "import", "--from", "safetensors", self.variant("nan", spoil), "spoiled")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stderr, r"WARNING: nan: NaN or infinite weights in 1 tensor, "
+                                        r"the first is h\.1\.mlp\.\w+\.bias \(2 of 128 values\)")
+        result = self.weft("ckpt", "export", "--to", "safetensors", "spoiled", "spoiled-out")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("WARNING: spoiled-out: NaN or infinite weights in 1 tensor", result.stderr)
+        self.assertNotIn("WARNING", self.weft("ckpt", "export", "--to", "safetensors",
+                                              "runs/run/checkpoints", "healthy").stderr)
+
     def test_comes_back_in_shards(self):
         self.run_ckpt("export", "--to", "safetensors", "--max-shard-size", "20KB",
                       "runs/run/checkpoints", "shards")

@@ -66,6 +66,21 @@ class ResumeDamageTest(TrainTest):
         self.assertEqual(result.returncode, 2, result.stdout)
         self.assertIn("holds no intact checkpoint", result.stderr)
 
+    def test_goes_back_past_a_step_that_was_renamed(self):
+        self.train("renamed", "--steps", "20")
+        path = self.checkpoints("renamed") / "step_00000025"
+        (self.checkpoints("renamed") / "step_00000020").rename(path)
+        result = self.weft(*self.command("renamed", "--resume", str(path))[1:])
+        self.assertEqual(result.returncode, 2, result.stdout)
+        self.assertIn("is called step 25 and holds step 20", result.stderr)
+        output = self.train("renamed", "--resume", "auto")
+        self.assertIn("is called step 25 and holds step 20", output)
+        self.assertIn("step_00000010 at step 10", output)
+
+    def test_a_file_is_no_checkpoint(self):
+        result = self.weft(*self.command("file", "--resume", "text.txt")[1:])
+        self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+
     def test_a_checkpoint_that_was_named_is_taken_or_refused(self):
         self.train("named", "--steps", "20")
         self.flip_bit("named", 20, "rank_00000.h5")

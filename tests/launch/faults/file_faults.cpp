@@ -74,6 +74,9 @@ bool strikes(const char* name, int file) {
   return length > 0 && strikes(name, path.data());
 }
 
+// An open to read only looks at what is there.
+const char* open_name(int flags) { return (flags & (O_WRONLY | O_RDWR)) != 0 ? "open" : "look"; }
+
 int fails() {
   errno = fault().error;
   return -1;
@@ -97,7 +100,7 @@ int open(const char* path, int flags, ...) {
   va_start(rest, flags);
   const mode_t mode = va_arg(rest, mode_t);
   va_end(rest);
-  if (strikes("open", path)) return fails();
+  if (strikes(open_name(flags), path)) return fails();
   return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
 }
 
@@ -106,7 +109,8 @@ int openat(int directory, const char* path, int flags, ...) {
   va_start(rest, flags);
   const mode_t mode = va_arg(rest, mode_t);
   va_end(rest);
-  const bool struck = path[0] == '/' ? strikes("open", path) : strikes("open", directory);
+  const char* const name = open_name(flags);
+  const bool struck = path[0] == '/' ? strikes(name, path) : strikes(name, directory);
   if (struck) return fails();
   return static_cast<int>(::syscall(SYS_openat, directory, path, flags, mode));
 }

@@ -1,0 +1,57 @@
+#include "launch/train/checkpoint_room.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "core/checkpoint/checkpoint.h"
+
+namespace weft {
+namespace {
+
+std::string size(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  return bytes < 1'000'000'000 ? fmt::format("{:.1f} MB", value / 1e6)
+                               : fmt::format("{:.1f} GB", value / 1e9);
+}
+
+}  // namespace
+
+int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters) {
+  const auto moment = static_cast<int64_t>(size_of(config.optimizer.state_type()));
+  return parameters * (static_cast<int64_t>(sizeof(float)) + 2 * moment);
+}
+
+int64_t most_checkpoints(const RunConfig& config, int64_t step, int64_t last) {
+  const int64_t every = config.checkpoint.interval;
+  // One at each multiple of the interval, and one at the end.
+  const int64_t saves = (every > 0 ? (last - 1) / every - step / every : 0) + (last > step ? 1 : 0);
+  const int64_t keep = config.checkpoint.keep_last;
+  return keep > 0 ? std::min(keep + 1, saves) : saves;
+}
+
+std::string room_notice(const std::string& directory, int64_t free, int64_t copies, int64_t present,
+                        int64_t bytes) {
+  const int64_t needed = std::max<int64_t>(copies - present, 0) * bytes;
+  if (free >= needed) return "";
+  return fmt::format(
+      "{} of disk are free in {}, the checkpoints to come need {}: {} at once of {} each, {} there "
+      "now; a save without room is lost: free some space, lower checkpoint.keep_last, or choose "
+      "another checkpoint.directory",
+      size(free), directory, size(needed), copies, size(bytes), present);
+}
+
+std::string room_notice(const RunConfig& config, int64_t parameters, int64_t step, int64_t last) {
+  const std::string directory = config.checkpoint_directory();
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(directory, error);
+  if (error || space.capacity == 0) return "";
+  return room_notice(directory, static_cast<int64_t>(space.available),
+                     most_checkpoints(config, step, last),
+                     static_cast<int64_t>(list_checkpoints(directory).size()),
+                     checkpoint_bytes(config, parameters));
+}
+
+}  // namespace weft

@@ -1,0 +1,28 @@
+// Whether the disk has room for the checkpoints that a run is going to keep.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "launch/config/run_config.h"
+
+namespace weft {
+
+// Data of one checkpoint of a model of so many parameters: weights, moments. What else lies in it
+// is small beside that, but for the smallest models.
+int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters);
+
+// How many checkpoints are there at once at most, in a run that goes on from `step` to `last`:
+// old ones go when the new one is there.
+int64_t most_checkpoints(const RunConfig& config, int64_t step, int64_t last);
+
+// A line with the numbers when `free` bytes are too few for `copies` checkpoints of `bytes`, of
+// which `present` are there already; else "".
+std::string room_notice(const std::string& directory, int64_t free, int64_t copies, int64_t present,
+                        int64_t bytes);
+
+// The same of the run's checkpoint directory as it is now, which exists. "" when the file system
+// does not say how much is free.
+std::string room_notice(const RunConfig& config, int64_t parameters, int64_t step, int64_t last);
+
+}  // namespace weft

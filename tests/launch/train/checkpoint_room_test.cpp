@@ -1,0 +1,45 @@
+#include "launch/train/checkpoint_room.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weft {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(CheckpointRoom, CountsWhatIsThereAtOnce) {
+  RunConfig config;
+  config.checkpoint.interval = 10;
+  config.checkpoint.keep_last = 3;
+  EXPECT_EQ(most_checkpoints(config, 0, 1000), 4);  // the new one beside those that are kept
+  EXPECT_EQ(most_checkpoints(config, 0, 20), 2);
+  EXPECT_EQ(most_checkpoints(config, 15, 20), 1);
+  EXPECT_EQ(most_checkpoints(config, 20, 20), 0);
+  config.checkpoint.keep_last = 0;  // all
+  EXPECT_EQ(most_checkpoints(config, 0, 1000), 100);
+  EXPECT_EQ(most_checkpoints(config, 0, 1001), 101);
+  config.checkpoint.interval = 0;
+  EXPECT_EQ(most_checkpoints(config, 0, 1000), 1);
+}
+
+TEST(CheckpointRoom, KnowsTheSizeOfTheState) {
+  RunConfig config;
+  EXPECT_EQ(checkpoint_bytes(config, 1000), 12000);
+  config.optimizer.state_dtype = StateType::bf16;
+  EXPECT_EQ(checkpoint_bytes(config, 1000), 8000);
+}
+
+TEST(CheckpointRoom, SaysTheNumbersWhenThereIsTooLittle) {
+  constexpr int64_t kGigabyte = 1'000'000'000;
+  EXPECT_EQ(room_notice("runs/a", 6 * kGigabyte, 4, 0, kGigabyte * 3 / 2), "");
+  EXPECT_EQ(room_notice("runs/a", 3 * kGigabyte, 4, 2, kGigabyte * 3 / 2), "");
+  EXPECT_EQ(room_notice("runs/a", 0, 4, 7, kGigabyte), "");
+  EXPECT_THAT(room_notice("runs/a", 2 * kGigabyte, 4, 1, kGigabyte),
+              AllOf(HasSubstr("2.0 GB of disk are free in runs/a"), HasSubstr("need 3.0 GB"),
+                    HasSubstr("4 at once of 1.0 GB each, 1 there now"), HasSubstr("keep_last")));
+}
+
+}  // namespace
+}  // namespace weft
