@@ -15,14 +15,10 @@
 
 #include "core/base/directories.h"
 #include "core/base/error.h"
+#include "core/base/host_name.h"
 
 namespace weft {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
-}
 
 // What the holder wrote about itself, on one line.
 std::string holder(const FileDescriptor& file) {
