@@ -114,7 +114,7 @@ class WritersTest(FaultTest):
         self.check_all(output, fresh, *command, "text.txt")
 
     def test_export_and_import(self):
-        self.train("source", **{**SETS, "train__steps": 1})
+        self.train("source", **SETS)
 
         def fresh(name):
             for left in self.root.glob(name + "*"):
