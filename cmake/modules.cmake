@@ -4,6 +4,7 @@ function(weft_module name dir)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC weft_flags ${ARGN})
+  target_precompile_headers(${name} REUSE_FROM weft_precompiled)
 endfunction()
 
 # What tests compute themselves is little; compiling them is a third of the whole build.
@@ -18,6 +19,7 @@ function(weft_tests dir)
   target_compile_options(test_${name} PRIVATE ${WEFT_TEST_OPTIMIZATION})
   target_link_libraries(test_${name} PRIVATE weft_flags ${ARGN} GTest::gtest GTest::gmock
                                              GTest::gtest_main)
+  target_precompile_headers(test_${name} REUSE_FROM weft_precompiled_tests)
   target_compile_definitions(test_${name} PRIVATE
     WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   gtest_discover_tests(test_${name} TEST_PREFIX "${dir}/" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
@@ -80,6 +82,7 @@ function(weft_job_tests dir np)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
     add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/job_main.cpp)
     target_link_libraries(test_${name} PRIVATE weft_flags weft_comm ${ARGN} GTest::gtest GTest::gmock)
+    target_precompile_headers(test_${name} REUSE_FROM weft_precompiled_tests)
     target_compile_definitions(test_${name} PRIVATE
       WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")
   endif()
