@@ -190,13 +190,23 @@ std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<v
                  rest.substr(space + 1), rest.substr(0, space)};
 }
 
+namespace {
+
+// By rank 0, of itself or of another rank.
+void report_failure(const Failure& failure, int ranks) {
+  if (failure.rank == 0) {
+    report_error(failure.kind, failure.message);
+  } else {
+    report_error(failure.kind, failure.message, RankInWorld{failure.rank, ranks, failure.host});
+  }
+}
+
+}  // namespace
+
 int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
   const std::optional<Failure> failure = first_failure(bootstrap, body);
   if (!failure) return 0;
-  if (bootstrap.rank() == 0) {
-    const RankInWorld place{failure->rank, bootstrap.size(), failure->host};
-    report_error(failure->kind, failure->message, place);
-  }
+  if (bootstrap.rank() == 0) report_failure(*failure, bootstrap.size());
   return exit_code(failure->kind);
 }
 
