@@ -5,7 +5,7 @@
 # used, so that the program starts on a machine without them, and loads no gigabyte of kernels
 # where nobody asked for a GPU (docs/decisions/0016).
 
-set(WEFT_CUDA "AUTO" CACHE STRING "The CUDA backend: AUTO where the toolkit is found, ON or OFF")
+set(WEFT_CUDA "AUTO" CACHE STRING "The CUDA backend: AUTO where the toolkit and a GPU are found, ON or OFF")
 set_property(CACHE WEFT_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(WEFT_CUDA_ARCHITECTURE "" CACHE STRING
     "Compute capability that kernels are compiled for (90a, 80, ...); empty for this machine's GPU, 90a without one")
@@ -56,8 +56,12 @@ if(NOT WEFT_CUDA STREQUAL "OFF")
     endif()
   endforeach()
   string(REPLACE ";" ", " missing "${missing}")
-  if(missing STREQUAL "")
+  # Whoever builds where no GPU is seldom wants to wait for kernels; a login node says so.
+  file(GLOB gpus /dev/nvidia[0-9]* /dev/dxg)
+  if(missing STREQUAL "" AND (gpus OR WEFT_CUDA STREQUAL "ON"))
     set(WEFT_HAS_CUDA TRUE)
+  elseif(missing STREQUAL "")
+    message(STATUS "weft: CPU only; the CUDA toolkit is here, but no GPU: -DWEFT_CUDA=ON builds for it")
   elseif(WEFT_CUDA STREQUAL "ON")
     message(FATAL_ERROR "WEFT_CUDA=ON, but these parts of the CUDA toolkit are missing: ${missing}. "
                         "Install CUDA 12.8 or later with cuBLAS, or name its folder: "

@@ -4,7 +4,6 @@ find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 target_compile_options(weft_flags INTERFACE ${OpenMP_CXX_FLAGS})  # of all, for precompiled.cmake
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
