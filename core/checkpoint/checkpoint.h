@@ -9,6 +9,7 @@
 //   }
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -48,6 +49,10 @@ struct Attachment {
 struct Retention {
   int keep_last = 0;       // newest intact checkpoints to keep; 0 keeps all
   int64_t keep_every = 0;  // multiples of this step are never removed; 0: none
+  // The weights of steps up to this one are known to be good. The newest intact checkpoint of them
+  // is kept beside those of keep_last. Borrowed, and read when a save removes old ones; null: all
+  // are good.
+  const std::atomic<int64_t>* proven = nullptr;
 };
 
 struct SaveRequest {

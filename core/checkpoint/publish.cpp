@@ -52,6 +52,11 @@ std::string publish(const std::string& staged, const std::string& directory, Man
   return path;
 }
 
+void write_latest(const std::string& directory, int64_t step, FileWriter& writer) {
+  const std::string hint = step_directory_name(step) + "\n";
+  writer.put_file(directory + "/" + kLatestName, bytes_of(hint));
+}
+
 std::vector<std::string> tidy(const std::string& directory, int64_t step,
                               const Retention& retention, FileWriter& writer) {
   std::vector<std::string> notices;
@@ -62,10 +67,7 @@ std::vector<std::string> tidy(const std::string& directory, int64_t step,
       notices.emplace_back(error.what());
     }
   };
-  attempt([&] {
-    const std::string hint = step_directory_name(step) + "\n";
-    writer.put_file(directory + "/" + kLatestName, bytes_of(hint));
-  });
+  attempt([&] { write_latest(directory, step, writer); });
   attempt([&] {
     for (std::string& line : sweep_drafts(directory, writer)) notices.push_back(std::move(line));
   });

@@ -22,6 +22,9 @@ std::string stage(const std::string& directory, int64_t step, FileWriter& writer
 std::string publish(const std::string& staged, const std::string& directory, Manifest& manifest,
                     std::span<const Attachment> attachments, FileWriter& writer);
 
+// LATEST names the checkpoint of `step` from now on.
+void write_latest(const std::string& directory, int64_t step, FileWriter& writer);
+
 // Step 6. What goes wrong is a line of the result; the checkpoint of `step` is never removed.
 std::vector<std::string> tidy(const std::string& directory, int64_t step,
                               const Retention& retention, FileWriter& writer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 
 #include "core/base/error.h"
@@ -44,11 +45,17 @@ std::vector<FoundCheckpoint> superseded(const std::string& directory, const Rete
   std::vector<FoundCheckpoint> all = list_checkpoints(directory);
   std::reverse(all.begin(), all.end());
   const std::optional<int64_t> latest = latest_step(directory);
+  const int64_t proven =
+      retention.proven == nullptr ? std::numeric_limits<int64_t>::max() : retention.proven->load();
   int kept = saved ? 1 : 0;
+  bool kept_proven = saved && *saved <= proven;
   for (const FoundCheckpoint& old : all) {
     if (saved && old.step >= *saved) continue;
-    if (kept < retention.keep_last) {
-      if (is_intact(old)) ++kept;
+    const bool is_proof = !kept_proven && old.step <= proven;
+    if (kept < retention.keep_last || is_proof) {
+      if (!is_intact(old)) continue;
+      ++kept;
+      kept_proven = kept_proven || is_proof;
       continue;
     }
     const bool milestone = retention.keep_every > 0 && old.step % retention.keep_every == 0;
@@ -61,6 +68,15 @@ void withdraw(const std::string& directory, const FoundCheckpoint& old, FileWrit
   const std::string draft = removed_path(directory, old.step);
   writer.rename(old.path, draft);
   writer.remove_tree(draft);
+}
+
+void take_back(const std::string& directory, int64_t step, FileWriter& writer) {
+  std::vector<FoundCheckpoint> all = list_checkpoints(directory);
+  const auto found = std::ranges::find(all, step, &FoundCheckpoint::step);
+  if (found == all.end()) return;
+  withdraw(directory, *found, writer);
+  all.erase(found);
+  if (!all.empty()) write_latest(directory, all.back().step, writer);
 }
 
 std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,

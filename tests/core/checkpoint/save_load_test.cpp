@@ -2,12 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/manifest.h"
+#include "core/checkpoint/retention.h"
 #include "tests/core/checkpoint/fixture.h"
 
 namespace weft {
@@ -138,6 +140,12 @@ TEST(FindLatest, TakesTheHighestStepAndNothingWhereThereIsNone) {
   EXPECT_EQ(read_file(directory.path() + "/LATEST"), "step_00000020\n");
 }
 
+std::vector<int64_t> steps_of(const std::vector<FoundCheckpoint>& checkpoints) {
+  std::vector<int64_t> steps;
+  for (const FoundCheckpoint& found : checkpoints) steps.push_back(found.step);
+  return steps;
+}
+
 TEST(Retention, KeepsTheNewestAndTheMilestones) {
   const TemporaryDirectory directory;
   for (int64_t step = 1; step <= 8; ++step) {
@@ -165,10 +173,38 @@ TEST(Retention, DoesNotCountDamagedOnesAsKept) {
   EXPECT_FALSE(std::filesystem::exists(directory.path() + "/step_00000001"));
 }
 
-std::vector<int64_t> steps_of(const std::vector<FoundCheckpoint>& checkpoints) {
-  std::vector<int64_t> steps;
-  for (const FoundCheckpoint& found : checkpoints) steps.push_back(found.step);
-  return steps;
+TEST(Retention, KeepsTheNewestProvenOne) {
+  const TemporaryDirectory directory;
+  std::atomic<int64_t> proven{-1};
+  const auto save_keeping = [&](int64_t step, int keep_last) {
+    const auto change = [&](SaveRequest& request, int) {
+      request.retention = {.keep_last = keep_last, .proven = &proven};
+    };
+    EXPECT_THAT(save(directory.path(), step, by_rows, 1, change), Each(""));
+    return steps_of(list_checkpoints(directory.path()));
+  };
+  EXPECT_THAT(save_keeping(1, 1), ElementsAre(1));
+  EXPECT_THAT(save_keeping(2, 1), ElementsAre(2));  // none is known to be good
+  proven = 2;
+  EXPECT_THAT(save_keeping(3, 1), ElementsAre(2, 3));
+  EXPECT_THAT(save_keeping(4, 1), ElementsAre(2, 4));
+  EXPECT_THAT(save_keeping(5, 2), ElementsAre(2, 4, 5));
+  proven = 5;
+  EXPECT_THAT(save_keeping(6, 2), ElementsAre(5, 6));
+  proven = 7;
+  EXPECT_THAT(save_keeping(7, 1), ElementsAre(7));
+}
+
+TEST(Retention, TakesBackWhatIsNoGood) {
+  const TemporaryDirectory directory;
+  for (int64_t step = 1; step <= 3; ++step) {
+    ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
+  }
+  FileWriter writer(nullptr);
+  take_back(directory.path(), 3, writer);
+  take_back(directory.path(), 7, writer);
+  EXPECT_THAT(steps_of(list_checkpoints(directory.path())), ElementsAre(1, 2));
+  EXPECT_EQ(read_file(directory.path() + "/LATEST"), "step_00000002\n");
 }
 
 TEST(Prune, RemovesWhatIsNotKeptAndOnlySaysSoWhenDry) {
