@@ -1,10 +1,12 @@
 // The program `weft`: a table of commands, and the one place where errors end.
-#include <new>
+#include <csignal>
+#include <optional>
 #include <string>
 
 #include "core/base/error.h"
 #include "launch/commands/commands.h"
 #include "launch/report_error.h"
+#include "launch/standard_streams.h"
 #include "launch/version.h"
 
 namespace {
@@ -29,9 +31,8 @@ constexpr AddCommand kCommands[] = {
 };
 // clang-format on
 
-}  // namespace
-
-int main(int argc, char** argv) {
+// The whole program but for its output, whose last part is still to be written.
+int run_program(int argc, char** argv) {
   try {
     int exit_code = 0;
     weft::CommandLine line("weft", "weft trains GPTs across many ranks from one YAML file.",
@@ -39,12 +40,19 @@ int main(int argc, char** argv) {
     for (AddCommand add : kCommands) add(line.root(), exit_code);
     line.parse({argv + 1, argv + argc});
     return exit_code;
-  } catch (const weft::Error& error) {
-    return weft::report_error(error.kind(), error.what());
-  } catch (const std::bad_alloc&) {
-    return weft::report_error(weft::ErrorKind::environment,
-                              "out of memory; a smaller model, batch or block needs less");
-  } catch (const std::exception& error) {
-    return weft::report_error(weft::ErrorKind::internal, error.what());
+  } catch (...) {
+    return weft::report_current_exception();
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  weft::hold_standard_streams();
+  // A file over the limit of `ulimit -f` is then an error of write.
+  std::signal(SIGXFSZ, SIG_IGN);
+  const int exit_code = run_program(argc, argv);
+  const std::optional<std::string> lost = weft::finish_output();
+  if (!lost || exit_code != 0) return exit_code;
+  return weft::report_lost_output(*lost);
 }

@@ -2,9 +2,11 @@
 
 #include <fmt/core.h>
 #include <fmt/format.h>
+#include <stdio_ext.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <vector>
 
@@ -15,6 +17,17 @@ namespace {
 
 // Returns to the first column and erases what the line showed before.
 constexpr const char* kRewrite = "\r\x1b[K";
+
+// Writes and flushes `text`, or says why it could not. What the stream still holds of it is dropped
+// then: it must not come out later in the middle of something else.
+std::optional<std::string> failure_to_write(std::FILE* stream, std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+  if (written && std::fflush(stream) == 0) return std::nullopt;
+  std::string reason = std::strerror(errno);
+  __fpurge(stream);
+  std::clearerr(stream);
+  return reason;
+}
 
 }  // namespace
 
@@ -52,14 +65,13 @@ std::string_view fit(std::string_view line, int columns) {
 }
 
 void LiveLine::show(const StepReport& report) {
-  if (terminal_.live) {
+  if (window_.live()) {
     StepReport latest = report;
     if (report.validation_loss) validation_loss_ = report.validation_loss;
     latest.validation_loss = validation_loss_;
     // The last column is left free: some terminals wrap as soon as it is written.
-    shown_ = step_line(latest, terminal_.columns - 1);
-    fmt::print(stream_, "{}{}", kRewrite, shown_);
-    std::fflush(stream_);
+    shown_ = step_line(latest, window_.columns() - 1);
+    put(kRewrite + shown_);
     return;
   }
   const bool due = interval_ > 0 && report.step % interval_ == 0;
@@ -69,19 +81,21 @@ void LiveLine::show(const StepReport& report) {
 }
 
 void LiveLine::print(std::string_view line) {
-  if (shown_.empty()) {
-    fmt::print(stream_, "{}\n", line);
-  } else {
-    fmt::print(stream_, "{}{}\n{}", kRewrite, line, shown_);
-  }
-  std::fflush(stream_);
+  put(shown_.empty() ? fmt::format("{}\n", line) : fmt::format("{}{}\n{}", kRewrite, line, shown_));
 }
 
 void LiveLine::finish() {
   if (shown_.empty()) return;
-  fmt::print(stream_, "\n");
-  std::fflush(stream_);
+  put("\n");
   shown_.clear();
+}
+
+void LiveLine::put(std::string_view text) {
+  const std::optional<std::string> failure = failure_to_write(stream_, text);
+  if (!failure || std::exchange(lost_, true)) return;
+  const std::string notice = fmt::format(
+      "weft: notice: this run can no longer be shown: {}; training goes on\n", *failure);
+  std::fputs(notice.c_str(), stderr);
 }
 
 std::string bar_line(const WorkReport& report, int columns) {
@@ -120,10 +134,10 @@ std::string done_line(const WorkReport& report) {
   return line;
 }
 
-ProgressBar::ProgressBar(std::FILE* stream, Terminal terminal, std::string label,
-                         int64_t total_bytes, Clock clock)
+ProgressBar::ProgressBar(std::FILE* stream, Window window, std::string label, int64_t total_bytes,
+                         Clock clock)
     : stream_(stream),
-      terminal_(terminal),
+      window_(std::move(window)),
       label_(std::move(label)),
       total_(total_bytes),
       clock_(std::move(clock)),
@@ -134,15 +148,13 @@ ProgressBar::ProgressBar(std::FILE* stream, Terminal terminal, std::string label
 ProgressBar::~ProgressBar() {
   if (std::uncaught_exceptions() == exceptions_) {
     finish();
-  } else if (terminal_.live && !finished_) {
-    fmt::print(stream_, kRewrite);
-    std::fflush(stream_);
+  } else if (window_.live() && !finished_) {
+    put(kRewrite);
   }
 }
 
-double ProgressBar::steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+// The work goes on whether it is seen or not.
+void ProgressBar::put(const std::string& text) { failure_to_write(stream_, text); }
 
 WorkReport ProgressBar::report(double now) const { return {label_, done_, total_, now - start_}; }
 
@@ -151,23 +163,17 @@ void ProgressBar::advance(int64_t bytes) {
   const std::lock_guard lock(mutex_);
   done_ += bytes;
   const double now = clock_();
-  if (finished_ || now - shown_at_ < (terminal_.live ? kLiveInterval : kPlainInterval)) return;
+  if (finished_ || now - shown_at_ < (window_.live() ? kLiveInterval : kPlainInterval)) return;
   shown_at_ = now;
-  const std::string line = bar_line(report(now), terminal_.columns - 1);
-  if (terminal_.live) {
-    fmt::print(stream_, "{}{}", kRewrite, line);
-  } else {
-    fmt::print(stream_, "{}\n", line);
-  }
-  std::fflush(stream_);
+  const std::string line = bar_line(report(now), window_.columns() - 1);
+  put(window_.live() ? kRewrite + line : line + "\n");
 }
 
 void ProgressBar::finish() {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
   finished_ = true;
-  fmt::print(stream_, "{}{}\n", terminal_.live ? kRewrite : "", done_line(report(clock_())));
-  std::fflush(stream_);
+  put(fmt::format("{}{}\n", window_.live() ? kRewrite : "", done_line(report(clock_()))));
 }
 
 }  // namespace weft

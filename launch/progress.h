@@ -1,11 +1,11 @@
 // Progress that a person can follow: a line per training step that is rewritten in place, and a bar
 // for long work. Where nobody watches (a file, a pipe, a batch job) plain lines at an interval.
 //
-//   LiveLine line(stdout, find_terminal(1), config.train.log_interval);   // on rank 0 only
-//   line.show(report);                                                    // after every step
-//   line.print("saved runs/a/checkpoints/step-1000");                     // a line that stays
+//   LiveLine line(stdout, Window([] { return find_terminal(1); }), interval);  // on rank 0 only
+//   line.show(report);                                                         // after every step
+//   line.print("saved runs/a/checkpoints/step-1000");                          // a line that stays
 //
-//   ProgressBar bar(stderr, find_terminal(2), "encode", total_bytes);
+//   ProgressBar bar(stderr, Window([] { return find_terminal(2); }), "encode", total_bytes);
 //   bar.advance(block.size());
 #pragma once
 
@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "launch/terminal.h"
 
@@ -45,13 +46,15 @@ std::string step_line(const StepReport& report, int columns = std::numeric_limit
 std::string_view fit(std::string_view line, int columns);
 
 // The line of the training loop. Not thread-safe. The stream must outlive it; ends a live line with
-// a newline when destroyed.
+// a newline when destroyed. Where the stream cannot be written, because its reader has gone or its
+// disk is full, a line on standard error says so once and the text is lost: what is shown is not
+// what a run is for.
 class LiveLine {
  public:
   // Off a terminal, prints the first and the last step, the multiples of `interval` and the steps
   // with a validation loss. On a terminal the latest validation loss stays in the line.
-  LiveLine(std::FILE* stream, Terminal terminal, int64_t interval)
-      : stream_(stream), terminal_(terminal), interval_(interval) {}
+  LiveLine(std::FILE* stream, Window window, int64_t interval)
+      : stream_(stream), window_(std::move(window)), interval_(interval) {}
   ~LiveLine() { finish(); }
   LiveLine(const LiveLine&) = delete;
   LiveLine& operator=(const LiveLine&) = delete;
@@ -63,9 +66,12 @@ class LiveLine {
   void finish();
 
  private:
+  void put(std::string_view text);
+
   std::FILE* stream_;
-  Terminal terminal_;
+  Window window_;
   int64_t interval_;
+  bool lost_ = false;                      // text, and that was said
   std::string shown_;                      // the live line on the screen; empty when there is none
   std::optional<double> validation_loss_;  // the latest
 };
@@ -88,10 +94,10 @@ std::string done_line(const WorkReport& report);
 // stream must outlive it.
 class ProgressBar {
  public:
-  using Clock = std::function<double()>;  // seconds, never going back
+  using Clock = Window::Clock;
 
-  ProgressBar(std::FILE* stream, Terminal terminal, std::string label, int64_t total_bytes,
-              Clock clock = steady_seconds);
+  ProgressBar(std::FILE* stream, Window window, std::string label, int64_t total_bytes,
+              Clock clock = Window::steady_seconds);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -99,14 +105,13 @@ class ProgressBar {
   void advance(int64_t bytes);
   void finish();
 
-  static double steady_seconds();
-
  private:
+  void put(const std::string& text);
   WorkReport report(double now) const;
 
   std::mutex mutex_;
   std::FILE* stream_;
-  Terminal terminal_;
+  Window window_;
   std::string label_;
   int64_t total_;
   Clock clock_;

@@ -2,9 +2,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <initializer_list>
+#include <new>
+
+#include "launch/standard_streams.h"
 
 namespace weft {
 namespace {
@@ -40,6 +46,20 @@ std::optional<RankInWorld> announced_rank(GetVariable get) {
   return std::nullopt;
 }
 
+ErrorKind kind_of(const std::error_code& code) {
+  const auto is_any = [&](std::initializer_list<std::errc> list) {
+    return std::any_of(list.begin(), list.end(), [&](std::errc e) { return code == e; });
+  };
+  if (is_any({std::errc::permission_denied, std::errc::operation_not_permitted,
+              std::errc::read_only_file_system})) {
+    return ErrorKind::environment;
+  }
+  const bool leads_nowhere = is_any(
+      {std::errc::no_such_file_or_directory, std::errc::not_a_directory, std::errc::is_a_directory,
+       std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels});
+  return leads_nowhere ? ErrorKind::input : ErrorKind::io;
+}
+
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place) {
   std::string prefix;
   if (place && place->size > 1) {
@@ -56,6 +76,29 @@ int report_error(ErrorKind kind, std::string_view message) {
 
 int report_error(ErrorKind kind, std::string_view message, const RankInWorld& place) {
   return say(kind, error_line(kind, message, place));
+}
+
+int report_lost_output(std::string_view reason) {
+  return report_error(ErrorKind::io, fmt::format("cannot write to standard output: {}", reason));
+}
+
+int report_current_exception() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return report_error(error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    return report_error(ErrorKind::environment,
+                        "out of memory; a smaller model, batch or block needs less");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report_error(kind_of(error.code()), error.what());
+  } catch (const std::system_error& error) {
+    // fmt throws where a line cannot be written.
+    if (const auto lost = finish_output()) return report_lost_output(*lost);
+    return report_error(ErrorKind::internal, error.what());
+  } catch (const std::exception& error) {
+    return report_error(ErrorKind::internal, error.what());
+  }
 }
 
 }  // namespace weft

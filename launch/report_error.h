@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "core/base/error.h"
 
@@ -25,6 +26,10 @@ using GetVariable = const char* (*)(const char* name);
 // attributable even when joining is what failed.
 std::optional<RankInWorld> announced_rank(GetVariable get);
 
+// What an error of the file system means where nobody has asked what it would: a permission is the
+// machine's, a name that leads nowhere the input's, and the rest may succeed another time.
+ErrorKind kind_of(const std::error_code& code);
+
 // "weft: KIND: MESSAGE\n", with "[rank R/N] " or "[rank R/N on HOST] " in front when N > 1.
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place);
 
@@ -32,5 +37,11 @@ std::string error_line(ErrorKind kind, std::string_view message, std::optional<R
 // and returns exit_code(kind). The first says it of this process, wherever its launcher put it.
 int report_error(ErrorKind kind, std::string_view message);
 int report_error(ErrorKind kind, std::string_view message, const RankInWorld& place);
+
+// The same for a command whose output is not all there (standard_streams.h).
+int report_lost_output(std::string_view reason);
+
+// Within a catch: reports the exception as the error that it is.
+int report_current_exception();
 
 }  // namespace weft

@@ -5,9 +5,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace weft {
 namespace {
@@ -31,6 +33,24 @@ Terminal find_terminal(int fd) {
   const Terminal terminal = ask(parent);
   close(parent);
   return terminal;
+}
+
+double Window::steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Window::Window(std::function<Terminal()> ask, Clock clock)
+    : ask_(std::move(ask)), clock_(std::move(clock)), asked_(clock_()), terminal_(ask_()) {}
+
+int Window::columns() {
+  constexpr double kApart = 1;
+  if (!ask_ || !terminal_.live) return terminal_.columns;
+  const double now = clock_();
+  if (now - asked_ < kApart) return terminal_.columns;
+  asked_ = now;
+  const Terminal latest = ask_();
+  if (latest.live) terminal_.columns = latest.columns;
+  return terminal_.columns;
 }
 
 }  // namespace weft

@@ -18,8 +18,8 @@ inline int in_job(const std::function<int(Bootstrap&)>& work) {
   try {
     if (const int code = require_one_program(*bootstrap)) return code;
     return work(*bootstrap);
-  } catch (const Error& error) {
-    abort_world(report_error(error.kind(), error.what()));
+  } catch (...) {
+    abort_world(report_current_exception());
   }
 }
 

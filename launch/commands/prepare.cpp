@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -30,12 +29,10 @@ void print_part(const DatasetManifest& part, const std::string& output) {
 }
 
 void run(const PrepareOptions& options) {
-  // A file over the limit of `ulimit -f` is then an error of write, which removes what was written.
-  std::signal(SIGXFSZ, SIG_IGN);
   std::optional<ProgressBar> bar;
   int64_t shown = 0;
   const Prepared prepared = prepare(options, [&](int64_t done, int64_t total) {
-    if (!bar) bar.emplace(stderr, find_terminal(2), "prepare", total);
+    if (!bar) bar.emplace(stderr, Window([] { return find_terminal(2); }), "prepare", total);
     bar->advance(done - shown);
     shown = done;
   });

@@ -39,6 +39,22 @@ class ProgramTest(unittest.TestCase):
         self.assert_refused(run("doctor", "--jsn"), "--jsn")
         self.assert_refused(run("--no-such-option"), "--no-such-option")
 
+    def test_output_that_cannot_be_written_is_an_error(self):
+        commands = (["config", "docs"], ["--version"], ["--help"], ["config", "--help"], ["doctor"])
+        for command in commands:
+            with self.subTest(command), open("/dev/full", "w") as full:
+                result = subprocess.run([WEFT, *command], stdout=full, stderr=subprocess.PIPE,
+                                        text=True, check=False)
+                self.assertEqual(result.returncode, 4, result.stderr)
+                self.assertIn("cannot write to standard output: No space left", result.stderr)
+            closed = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', WEFT, *command],
+                                    stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(closed.returncode, 4, closed.stderr)
+            self.assertIn("cannot write to standard output: Bad file descriptor", closed.stderr)
+        wrong = subprocess.run(["sh", "-c", 'exec "$0" doctr >&-', WEFT], stderr=subprocess.PIPE,
+                               check=False)
+        self.assertEqual(wrong.returncode, 2)
+
     def test_names_the_rank(self):
         result = run("doctr", OMPI_COMM_WORLD_RANK="1", OMPI_COMM_WORLD_SIZE="3")
         self.assertTrue(result.stderr.startswith("[rank 1/3] weft: usage error:"), result.stderr)

@@ -107,6 +107,64 @@ TEST(LiveLine, KeepsPrintedLinesAboveTheLiveOne) {
   EXPECT_EQ(text, "before\n\r\x1b[Kstep    1/2\r\x1b[Ksaved\nstep    1/2\nafter\n");
 }
 
+TEST(Window, IsAskedForItsWidthOnceASecond) {
+  double now = 100;
+  int asked = 0;
+  Window window([&] { return Terminal{true, 120 - 10 * asked++}; }, [&] { return now; });
+  EXPECT_TRUE(window.live());
+  EXPECT_EQ(window.columns(), 120);
+  now = 100.9;
+  EXPECT_EQ(window.columns(), 120);
+  now = 101;
+  EXPECT_EQ(window.columns(), 110);
+  now = 101.9;
+  EXPECT_EQ(window.columns(), 110);
+  now = 200;
+  EXPECT_EQ(window.columns(), 100);
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(LiveLine, FollowsTheWindow) {
+  double now = 0;
+  int columns = 16;
+  const std::string text = printed([&](std::FILE* stream) {
+    LiveLine line(stream, Window([&] { return Terminal{true, columns}; }, [&] { return now; }), 1);
+    line.show(report(1));
+    columns = 12;
+    now = 1;
+    line.show(report(2));
+  });
+  EXPECT_EQ(text, "\r\x1b[Kstep    1/2000 \r\x1b[Kstep    2/2\n");
+}
+
+TEST(LiveLine, SaysOnceThatNobodySeesIt) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  testing::internal::CaptureStderr();
+  {
+    LiveLine line(full, kLive, 1);
+    line.print("before");
+    line.show(report(1));
+    line.print(std::string(100000, 'x'));
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "weft: notice: this run can no longer be shown: No space left on device; training goes "
+            "on\n");
+  EXPECT_EQ(std::fflush(full), 0);  // nothing is left to be written by others
+  std::fclose(full);
+}
+
+TEST(ProgressBar, LetsTheWorkGoOnUnseen) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  std::setbuf(full, nullptr);
+  {
+    ProgressBar bar(full, kLive, "work", 100, [] { return 0.0; });
+    bar.advance(100);
+  }
+  std::fclose(full);
+}
+
 TEST(LiveLine, PrintsPlainLinesAtTheIntervalElsewhere) {
   const std::string text = printed([](std::FILE* stream) {
     LiveLine line(stream, kPlain, 800);
