@@ -13,8 +13,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "core/base/error.h"
+#include "launch/stop_signals.h"
 
 namespace weft {
 namespace {
@@ -22,6 +24,14 @@ namespace {
 using Clock = std::chrono::steady_clock;
 // How long the others have to notice that a rank has failed, and then to end when asked.
 constexpr std::chrono::seconds kPatience{10};
+
+// On standard error, where it may be that nobody reads.
+template <typename... Args>
+void say(fmt::format_string<Args...> text, Args&&... args) {
+  const std::string line =
+      fmt::format("weft: {}\n", fmt::format(text, std::forward<Args>(args)...));
+  std::fputs(line.c_str(), stderr);
+}
 
 // A port that nobody listens on now.
 uint16_t free_port() {
@@ -55,35 +65,51 @@ uint16_t free_port() {
   for (const std::string& a : job.command) arguments.push_back(const_cast<char*>(a.c_str()));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
-  fmt::print(stderr, "weft: cannot start {}: {}\n", job.command[0], std::strerror(errno));
+  say("cannot start {}: {}", job.command[0], std::strerror(errno));
   _exit(exit_code(ErrorKind::environment));
 }
 
 // The signals that a launcher waits for, held back from any other treatment while this exists.
 class HeldSignals {
  public:
-  HeldSignals() {
-    sigemptyset(&held_);
-    for (const int s : {SIGCHLD, SIGINT, SIGTERM}) sigaddset(&held_, s);
+  HeldSignals() : held_(stop_signals_to_take()) {
+    // Who ignores the end of children never hears of it, and a line that nobody reads must not end
+    // the job.
+    std::signal(SIGCHLD, SIG_DFL);
+    std::signal(SIGPIPE, SIG_IGN);
+    sigaddset(&held_, SIGCHLD);
     sigprocmask(SIG_BLOCK, &held_, &before_);
   }
-  ~HeldSignals() { release(); }
+  ~HeldSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
   HeldSignals(const HeldSignals&) = delete;
   HeldSignals& operator=(const HeldSignals&) = delete;
 
-  // In a child: as before.
-  void release() const { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  // The next one, or 0 after a while.
-  int next() const {
+  // In a child: none is held, whatever this process was started with.
+  static void release() {
+    std::signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+  }
+  // The next one; its si_signo is 0 when there is none for a while.
+  siginfo_t next() const {
     constexpr timespec kWhile{0, 200'000'000};
-    const int got = sigtimedwait(&held_, nullptr, &kWhile);
-    return got > 0 ? got : 0;
+    siginfo_t got{};
+    if (sigtimedwait(&held_, &got, &kWhile) <= 0) got.si_signo = 0;
+    return got;
   }
 
  private:
-  sigset_t held_{};
+  sigset_t held_;
   sigset_t before_{};
 };
+
+// Whether the ranks are to be told. A terminal has sent its Ctrl-C to them too, and a second one
+// would kill.
+bool is_to_pass_on(const siginfo_t& got) {
+  if (got.si_signo == 0 || got.si_signo == SIGCHLD) return false;
+  return !(got.si_signo == SIGINT && got.si_code == SI_KERNEL);
+}
 
 class Children {
  public:
@@ -92,12 +118,12 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  void start(const HeldSignals& signals) {
+  void start() {
     const pid_t parent = getpid();
     for (int r = 0; r < job_.ranks; ++r) {
       const pid_t child = fork();
       if (child == 0) {
-        signals.release();
+        HeldSignals::release();
         become_rank(job_, r, parent);
       }
       if (child < 0) {
@@ -135,12 +161,11 @@ class Children {
       const int rank = job_.first_rank + static_cast<int>(r);
       if (WIFSIGNALED(status)) {
         exit_code_ = 128 + WTERMSIG(status);
-        fmt::print(stderr, "weft: rank {} of {} was killed by signal {} ({})\n", rank,
-                   job_.world_size, WTERMSIG(status), strsignal(WTERMSIG(status)));
+        say("rank {} of {} was killed by signal {} ({})", rank, job_.world_size, WTERMSIG(status),
+            strsignal(WTERMSIG(status)));
       } else if (WEXITSTATUS(status) != 0) {
         exit_code_ = WEXITSTATUS(status);
-        fmt::print(stderr, "weft: rank {} of {} ended with code {}\n", rank, job_.world_size,
-                   exit_code_);
+        say("rank {} of {} ended with code {}", rank, job_.world_size, exit_code_);
       }
     }
   }
@@ -161,12 +186,12 @@ int run_local_job(const LocalJob& given) {
   std::fflush(nullptr);
   const HeldSignals signals;
   Children children(job);
-  children.start(signals);
+  children.start();
   Clock::time_point end = Clock::time_point::max();
   int next_signal = SIGTERM;
   while (children.running() > 0) {
-    const int signal = signals.next();
-    if (signal == SIGINT || signal == SIGTERM) children.signal_all(signal);
+    const siginfo_t signal = signals.next();
+    if (is_to_pass_on(signal)) children.signal_all(signal.si_signo);
     children.reap();
     if (children.exit_code() == 0) continue;
     if (end == Clock::time_point::max()) end = Clock::now() + kPatience;

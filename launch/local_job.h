@@ -17,11 +17,11 @@ struct LocalJob {
 };
 
 // Starts the ranks with RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT
-// in their environment and waits for all. SIGINT and SIGTERM are passed on. When a rank fails, the
-// others get some seconds to notice and are then ended. Returns 0, or the exit code of a rank that
-// failed, the first that did for a reason of its own (not a peer error) if there is one; 128 + N
-// for one that signal N has killed. Says so on standard error. Throws Error{environment} when a
-// process cannot be started. For the main thread, once at a time.
+// in their environment and waits for all. Signals that ask for an end (stop_signals.h) are passed
+// on. When a rank fails, the others get some seconds to notice and are then ended. Returns 0, or
+// the exit code of a rank that failed, the first that did for a reason of its own (not a peer
+// error) if there is one; 128 + N for one that signal N has killed. Says so on standard error.
+// Throws Error{environment} when a process cannot be started. For the main thread, once at a time.
 int run_local_job(const LocalJob& job);
 
 }  // namespace weft

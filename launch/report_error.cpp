@@ -2,14 +2,13 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <initializer_list>
 #include <new>
 
+#include "core/base/directories.h"
 #include "launch/standard_streams.h"
 
 namespace weft {
@@ -46,20 +45,6 @@ std::optional<RankInWorld> announced_rank(GetVariable get) {
   return std::nullopt;
 }
 
-ErrorKind kind_of(const std::error_code& code) {
-  const auto is_any = [&](std::initializer_list<std::errc> list) {
-    return std::any_of(list.begin(), list.end(), [&](std::errc e) { return code == e; });
-  };
-  if (is_any({std::errc::permission_denied, std::errc::operation_not_permitted,
-              std::errc::read_only_file_system})) {
-    return ErrorKind::environment;
-  }
-  const bool leads_nowhere = is_any(
-      {std::errc::no_such_file_or_directory, std::errc::not_a_directory, std::errc::is_a_directory,
-       std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels});
-  return leads_nowhere ? ErrorKind::input : ErrorKind::io;
-}
-
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place) {
   std::string prefix;
   if (place && place->size > 1) {
@@ -91,10 +76,10 @@ int report_current_exception() {
     return report_error(ErrorKind::environment,
                         "out of memory; a smaller model, batch or block needs less");
   } catch (const std::filesystem::filesystem_error& error) {
-    return report_error(kind_of(error.code()), error.what());
+    return report_error(kind_of_path_error(error.code().value()), error.what());
   } catch (const std::system_error& error) {
     // fmt throws where a line cannot be written.
-    if (const auto lost = finish_output()) return report_lost_output(*lost);
+    if (finish_output()) return report_lost_output(error.code().message());
     return report_error(ErrorKind::internal, error.what());
   } catch (const std::exception& error) {
     return report_error(ErrorKind::internal, error.what());

@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "core/base/error.h"
 
@@ -25,10 +24,6 @@ using GetVariable = const char* (*)(const char* name);
 // do not make sense together. Says nothing about what was joined: it is for messages, which must be
 // attributable even when joining is what failed.
 std::optional<RankInWorld> announced_rank(GetVariable get);
-
-// What an error of the file system means where nobody has asked what it would: a permission is the
-// machine's, a name that leads nowhere the input's, and the rest may succeed another time.
-ErrorKind kind_of(const std::error_code& code);
 
 // "weft: KIND: MESSAGE\n", with "[rank R/N] " or "[rank R/N on HOST] " in front when N > 1.
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place);

@@ -22,7 +22,8 @@ void hold_standard_streams() {
 std::optional<std::string> finish_output() {
   std::cout.flush();
   if (std::fflush(stdout) != 0) return std::strerror(errno);
-  if (std::ferror(stdout) != 0 || std::cout.bad()) return "a part of it is lost";
+  // The reason went by unseen, when a part was written.
+  if (std::ferror(stdout) != 0 || std::cout.bad()) return "a part is lost; is a disk full?";
   return std::nullopt;
 }
 

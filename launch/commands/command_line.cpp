@@ -29,6 +29,13 @@ Option Option::positive() const {
   return *this;
 }
 
+Option Option::not_empty() const {
+  option_->check(CLI::Validator(
+      [](const std::string& text) { return text.empty() ? "the value is empty" : std::string(); },
+      ""));
+  return *this;
+}
+
 Option Option::one_of(std::vector<std::string> values) const {
   option_->check(CLI::IsMember(std::move(values)));
   return *this;

@@ -34,6 +34,7 @@ class Option {
   Option required() const;
   Option between(int64_t min, int64_t max) const;  // both are legal
   Option positive() const;
+  Option not_empty() const;  // of a text
   Option one_of(std::vector<std::string> values) const;
   Option bytes(
       const std::string& default_text) const;       // of uint64_t: 1 or more, "500MB" is a value

@@ -1,10 +1,12 @@
 // weft train: one training run, alone, under mpirun, or on ranks that are threads.
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <memory>
 
 #include "launch/commands/commands.h"
 #include "launch/commands/in_job.h"
+#include "launch/stop_signal.h"
 #include "launch/train/trainer.h"
 
 namespace weft {
@@ -27,6 +29,14 @@ int on_local_ranks(const Arguments& args) {
     if (mine != 0) code = mine;
   });
   return code;
+}
+
+int run(Arguments& args) {
+  std::signal(SIGPIPE, SIG_IGN);  // who reads what is shown may go away; the run goes on
+  StopSignal stop;
+  args.train.stop = &stop;
+  if (args.local_ranks > 0) return on_local_ranks(args);
+  return in_job([&](Bootstrap& bootstrap) { return train(args.train, bootstrap); });
 }
 
 void set_init_from(Arguments& args) {
@@ -52,11 +62,14 @@ void add_train_command(Command root, int& exit_code) {
   app.option("--steps", args->stop_after, "End after this step, with a checkpoint")
       .between(int64_t{1}, int64_t{1000000000})
       .type_name("STEP");
+  // A variable of a script that is not set must not start a run over.
   app.option("--resume", args->resume,
-             "auto (newest intact checkpoint of the run, if any) or a checkpoint's path");
+             "auto (newest intact checkpoint of the run, if any) or a checkpoint's path")
+      .not_empty();
   app.option("--init-from", args->init_from,
              "Begin with the weights of this checkpoint, fresh optimizer, step 0; sets "
              "load.weights")
+      .not_empty()
       .type_name("PATH");
   app.option("--local-ranks", args->local_ranks, "Run this many ranks as threads of one process")
       .between(1, 1024);
@@ -68,6 +81,7 @@ void add_train_command(Command root, int& exit_code) {
       app.option("--trace", args->trace,
                  "Write when operations and collectives run on each rank and stream, as JSON "
                  "for ui.perfetto.dev or chrome://tracing")
+          .not_empty()
           .type_name("FILE");
   app.option("--trace-steps", args->trace_steps,
              "First and last step of the trace; the first three unless given")
@@ -79,8 +93,7 @@ void add_train_command(Command root, int& exit_code) {
     if (!args->resume.empty()) args->train.resume = args->resume;
     if (!args->init_from.empty()) set_init_from(*args);
     if (args->stop_after > 0) args->train.stop_after = args->stop_after;
-    const auto run = [&](Bootstrap& bootstrap) { return train(args->train, bootstrap); };
-    exit_code = args->local_ranks > 0 ? on_local_ranks(*args) : in_job(run);
+    exit_code = run(*args);
   });
 }
 

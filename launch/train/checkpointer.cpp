@@ -5,8 +5,11 @@
 #include <charconv>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/checkpoint/publish.h"
+#include "core/checkpoint/retention.h"
 #include "launch/version.h"
 
 namespace weft {
@@ -64,6 +67,7 @@ void Checkpointer::guard(int64_t step, const std::function<std::optional<SaveRes
     if (!result) return;
     saved_step_ = step;
     exit_code_ = 0;
+    if (step > proven_) unproven_.push_back(step);
     cost_.write_seconds += result->seconds;
     cost_.bytes += result->bytes;
     for (const std::string& notice : result->notices) print("WARNING: " + notice);
@@ -73,6 +77,34 @@ void Checkpointer::guard(int64_t step, const std::function<std::optional<SaveRes
     if (error.kind() != ErrorKind::io) throw;
     exit_code_ = weft::exit_code(ErrorKind::io);
     print(fmt::format("WARNING: checkpoint not saved: {}", error.what()));
+  }
+}
+
+void Checkpointer::prove(int64_t step) {
+  proven_ = step;
+  const bool newly = std::erase_if(unproven_, [&](int64_t saved) { return saved <= step; }) > 0;
+  // With keep_last 1 the one before has been kept beside it so far.
+  if (!newly || lock_ == nullptr || config_.checkpoint.keep_last != 1) return;
+  FileWriter writer(hooks_);
+  for (const std::string& notice :
+       tidy(config_.checkpoint_directory(), saved_step_, retention(), writer)) {
+    print("WARNING: " + notice);
+  }
+}
+
+void Checkpointer::take_back_unproven() {
+  for (const int64_t step : std::exchange(unproven_, {})) {
+    if (lock_ == nullptr) continue;
+    try {
+      FileWriter writer(hooks_);
+      take_back(config_.checkpoint_directory(), step, writer);
+      print(fmt::format("checkpoint of step {} is removed: nothing can go on from its weights",
+                        step));
+    } catch (const Error& error) {
+      print(fmt::format(
+          "WARNING: checkpoint of step {} has no good weights and cannot be removed: {}", step,
+          error.what()));
+    }
   }
 }
 
@@ -112,6 +144,12 @@ void Checkpointer::finish(const RunState& state) {
 
 CheckpointCost Checkpointer::take_cost() { return std::exchange(cost_, {}); }
 
+Retention Checkpointer::retention() const {
+  return {.keep_last = static_cast<int>(config_.checkpoint.keep_last),
+          .keep_every = config_.checkpoint.keep_every,
+          .proven = &proven_};
+}
+
 SaveRequest Checkpointer::request(const RunState& state, std::span<const Shard> shards) const {
   return {.directory = config_.checkpoint_directory(),
           .step = state.step,
@@ -119,8 +157,7 @@ SaveRequest Checkpointer::request(const RunState& state, std::span<const Shard> 
           .run_state_json = to_json(state),
           .code_version = std::string(version()),
           .attachments = attachments_,
-          .retention = {.keep_last = static_cast<int>(config_.checkpoint.keep_last),
-                        .keep_every = config_.checkpoint.keep_every},
+          .retention = retention(),
           .lock = lock_,
           .hooks = hooks_};
 }

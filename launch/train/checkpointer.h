@@ -2,6 +2,7 @@
 // snapshot alone; the last checkpoint, and all of them without checkpoint.async, are waited for.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,12 @@ class Checkpointer {
   // Settles, and saves the state unless that was the last one saved. Waits.
   void finish(const RunState& state);
 
+  // A finite loss and gradient have shown that the weights of `step` and before are good. Until
+  // then a checkpoint takes no other one's place.
+  void prove(int64_t step);
+  // Removes what was saved of weights that turned out to give no finite loss or gradient.
+  void take_back_unproven();
+
   void set_saved(int64_t step) { saved_step_ = step; }  // there is a checkpoint of it already
   CheckpointCost take_cost();                           // of this rank, since it was asked last
   int exit_code() const { return exit_code_; }          // 0 unless the last save failed
@@ -53,6 +60,7 @@ class Checkpointer {
   void save_beside_training(const RunState& state);
   void save_now(const RunState& state);
   void print(const std::string& line) const;
+  Retention retention() const;
 
   const RunConfig& config_;
   Engine& engine_;
@@ -65,6 +73,8 @@ class Checkpointer {
   Print print_;
 
   int64_t saved_step_ = -1;
+  std::atomic<int64_t> proven_{-1};
+  std::vector<int64_t> unproven_;  // of those published by this run, ascending
   int64_t step_in_flight_ = -1;
   CheckpointCost cost_;
   int exit_code_ = 0;

@@ -29,6 +29,16 @@ Sharding sharding_of(const RunConfig& config, const BatchPlan& plan, const MeshS
           .tree_levels = config.elastic() ? tree_levels(plan.micro_batches()) : 0};
 }
 
+[[noreturn]] void throw_shared(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    throw SharedError(error.kind(), error.what());
+  } catch (const std::exception& error) {
+    throw SharedError(ErrorKind::internal, error.what());
+  }
+}
+
 }  // namespace
 
 Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMemory& admit)
@@ -189,15 +199,19 @@ int64_t Engine::loss_slot(int64_t micro_batch) const {
 }
 
 // From the report, which is complete on this rank after the call. Of the ranks that compute the
-// same loss one speaks.
+// same loss one speaks. A rank that could not read its samples has gone on without, since the
+// others wait for it in collectives; now its loss tells them.
 double Engine::total_loss() {
   if (rank_.mesh.coord().tp != 0) rank_.ops.fill(report_.losses(), 0, rank_.compute);
+  const std::exception_ptr failure = inputs_.take_failure();
+  if (failure) rank_.ops.fill(report_.losses(), std::nan(""), rank_.compute);
   sum_over(rank_.mesh.world(), report_.values());
   report_.read();
   // Nothing is under way any more: what failed in a transfer is thrown here.
   rank_.communication.synchronize();
   executor_.synchronize();
   rank_.mesh.world().check();
+  if (failure) throw_shared(failure);
   return report_.total_loss();
 }
 
@@ -238,14 +252,18 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   result.stop = report_.stop();
   result.votes = report_.votes();
   result.skipped = control_.state().skipped > before.skipped;
-  const bool finite = std::isfinite(result.loss) && std::isfinite(result.grad_norm);
-  if (finite || (result.skipped && may_skip(before))) return result;
-  fail(ErrorKind::diverged,
-       "step {}: loss {} and gradient norm {} are not finite{}; lower schedule.peak_lr ({} now), "
-       "raise schedule.warmup_steps or set train.clip_norm, and resume from the last checkpoint",
-       update, result.loss, result.grad_norm,
-       before.loss_scale ? fmt::format(" at a loss scale of {}", *before.loss_scale) : "",
-       config_.schedule.peak_lr);
+  // A smaller loss scale helps gradients that are too large for the type, never the loss itself.
+  const bool may_go_on = std::isfinite(result.grad_norm) || (result.skipped && may_skip(before));
+  if (std::isfinite(result.loss) && may_go_on) return result;
+  throw SharedError(
+      ErrorKind::diverged,
+      fmt::format(
+          "step {}: loss {} and gradient norm {} are not finite{}; lower schedule.peak_lr "
+          "({} now), raise schedule.warmup_steps or set train.clip_norm, and resume from "
+          "the last checkpoint",
+          update, result.loss, result.grad_norm,
+          before.loss_scale ? fmt::format(" at a loss scale of {}", *before.loss_scale) : "",
+          config_.schedule.peak_lr));
 }
 
 // Whether the next step has a smaller loss scale.
@@ -263,7 +281,8 @@ void Engine::clear_gradients() {
   for (const auto& p : parameters_) rank_.ops.fill(p->own_grad, 0, rank_.compute);
 }
 
-double Engine::evaluate(int64_t samples, const FillSample& fill) {
+std::optional<double> Engine::evaluate(int64_t samples, const FillSample& fill,
+                                       const std::function<bool()>& stop) {
   // In rounds of as many micro-batches as a step has; the last one is filled up with samples whose
   // targets are ignored.
   const FillSample fill_up = [&](int64_t sample, std::span<int32_t> inputs,
@@ -274,10 +293,18 @@ double Engine::evaluate(int64_t samples, const FillSample& fill) {
   const int64_t round = plan_.all_micro_batches() * plan_.rows();
   double total = 0;
   for (int64_t first = 0; first < samples; first += round) {
-    report_.reset(false, 0);
+    report_.reset(stop && stop(), 0);
     Work work(*this, fill_up, false, 0, first);
     executor_.run(evaluate_plan_, work);
     total += total_loss();
+    if (!std::isfinite(total)) {
+      throw SharedError(
+          ErrorKind::diverged,
+          fmt::format("step {}: the validation loss is not finite; lower "
+                      "schedule.peak_lr ({} now), and resume from the last checkpoint",
+                      control_.state().steps(), config_.schedule.peak_lr));
+    }
+    if (report_.stop()) return std::nullopt;
   }
   return total / static_cast<double>(samples * sequence_length_);
 }

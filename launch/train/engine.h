@@ -62,6 +62,13 @@ struct StepResult {
   std::optional<float> loss_scale;  // that the gradients were computed with
 };
 
+// What every rank throws after the same batch, so that all of them can still act together: the loss
+// is not finite, or a rank could not read its samples, which only that rank says.
+class SharedError : public Error {
+ public:
+  using Error::Error;
+};
+
 // Sees the planned bytes of a rank before any is allocated.
 using AdmitMemory = std::function<void(const std::vector<SegmentBytes>&)>;
 
@@ -76,7 +83,9 @@ class Engine {
   // Update number `update` (1 for the first), from samples [first_sample, first_sample +
   // batch_size), shared out as BatchPlan says. `stop` is this rank's wish, and `vote` a number that
   // the result has the sum of. When the gradients are not finite there is no update, and
-  // Error{diverged} is thrown, on all ranks alike, unless a smaller loss scale may help.
+  // SharedError{diverged} is thrown, unless a smaller loss scale may help, which it cannot where
+  // the loss itself is not finite. Where a rank cannot read its samples, that rank throws the
+  // SharedError of `fill`, and the others one of a loss that is no number.
   StepResult step(int64_t update, double lr, int64_t first_sample, const FillSample& fill,
                   bool stop, int vote = 0);
 
@@ -86,8 +95,11 @@ class Engine {
   // Where it stands after the last step.
   UpdateControl::State update_state() const { return control_.state(); }
 
-  // Mean loss over samples [0, samples), shared among the ranks.
-  double evaluate(int64_t samples, const FillSample& fill);
+  // Mean loss over samples [0, samples), shared among the ranks. Where `stop` becomes true on some
+  // rank, all of them give up after the micro-batches under way, and there is none. Throws as
+  // step() does.
+  std::optional<double> evaluate(int64_t samples, const FillSample& fill,
+                                 const std::function<bool()>& stop = {});
 
   // Runs the forward and backward pass of a batch without update and leaves the summed gradients in
   // what this rank owns of parameters() until the next step: for comparing layouts. Returns the

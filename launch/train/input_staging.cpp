@@ -1,6 +1,7 @@
 #include "launch/train/input_staging.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weft {
 
@@ -29,12 +30,24 @@ void InputStaging::write(const std::vector<int32_t>& sample, int64_t row,
   std::copy_n(sample.begin() + share_.second, share_.count - share_.run, to);
 }
 
+void InputStaging::read(int64_t sample, const FillSample& fill) {
+  try {
+    if (!failure_) return fill(sample, tokens_, targets_);
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+  std::fill(tokens_.begin(), tokens_.end(), 0);
+  std::fill(targets_.begin(), targets_.end(), -1);
+}
+
+std::exception_ptr InputStaging::take_failure() { return std::exchange(failure_, nullptr); }
+
 void InputStaging::load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch) {
   Page& page = pages_[next_];
   next_ = (next_ + 1) % pages_.size();
   page.read->synchronize();
   for (int64_t row = 0; row < rows_; ++row) {
-    fill(first_sample + row, tokens_, targets_);
+    read(first_sample + row, fill);
     write(tokens_, row, page.tokens);
     write(targets_, row, page.targets);
   }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -32,8 +33,11 @@ class InputStaging {
   // Lays the pages out in `host`, memory for copies to the device.
   void allocate(Arena& host);
   // Writes the samples from `first_sample` on and enqueues their copy to the tokens and targets of
-  // `batch`. Waits while both pages are still being read.
+  // `batch`. Waits while both pages are still being read. From where `fill` throws, the samples
+  // are ones without targets until the failure is taken.
   void load(int64_t first_sample, const FillSample& fill, const MicroBatch& batch);
+  // What `fill` has thrown, or null.
+  std::exception_ptr take_failure();
 
  private:
   struct Page {
@@ -41,6 +45,7 @@ class InputStaging {
     std::unique_ptr<Event> read;  // its last copy
   };
 
+  void read(int64_t sample, const FillSample& fill);
   void write(const std::vector<int32_t>& sample, int64_t row, const Tensor& page) const;
 
   Device& device_;
@@ -50,6 +55,7 @@ class InputStaging {
   std::array<Page, 2> pages_;
   size_t next_ = 0;
   std::vector<int32_t> tokens_, targets_;  // one whole sample
+  std::exception_ptr failure_;
 };
 
 }  // namespace weft

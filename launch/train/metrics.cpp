@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -26,39 +28,87 @@ std::string pair(std::string_view key, double value) {
   return fmt::format("\"{}\":{},\"{}_hex\":\"{:a}\"", key, number(value), key, value);
 }
 
-int64_t last_attempt(const std::string& path) {
-  std::ifstream in(path);
-  int64_t attempt = 0;
-  for (std::string line; std::getline(in, line);) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_object()) attempt = std::max(attempt, json.value("attempt", int64_t{0}));
+// The regular file at `path`, for appending lines and reading those there are.
+FileDescriptor open_metrics(const std::string& path) {
+  FileDescriptor file(
+      open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644));
+  if (file.get() < 0) fail(ErrorKind::io, "cannot open {}: {}", path, std::strerror(errno));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    fail(ErrorKind::input, "{} is no regular file; move it away", path);
   }
-  return attempt;
+  return file;
+}
+
+// Of a line of metrics; nothing where it holds no sensible number.
+std::optional<int64_t> attempt_of(const nlohmann::json& line) {
+  constexpr int64_t kMost = 1'000'000'000;
+  const auto found = line.find("attempt");
+  if (found == line.end()) return 0;
+  if (!found->is_number_integer()) return std::nullopt;
+  const auto attempt = found->get<int64_t>();
+  return attempt >= 0 && attempt < kMost ? std::optional(attempt) : std::nullopt;
 }
 
 double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::string& path, const std::string& run)
-    : path_(path),
-      run_(run),
-      attempt_(last_attempt(path) + 1),
-      file_(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
-  if (file_ < 0) fail(ErrorKind::io, "cannot open {}: {}", path, std::strerror(errno));
+MetricsFile::MetricsFile(const std::string& path, const std::string& run,
+                         std::vector<std::string>& notices)
+    : path_(path), run_(run), file_(open_metrics(path)), attempt_(last_attempt(notices) + 1) {}
+
+MetricsFile::~MetricsFile() = default;
+
+int64_t MetricsFile::last_attempt(std::vector<std::string>& notices) {
+  std::ifstream in(path_);
+  int64_t attempt = 0;
+  int64_t senseless = 0;
+  for (std::string line; std::getline(in, line);) {
+    torn_ = in.eof();
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object()) continue;
+    const std::optional<int64_t> of_line = attempt_of(json);
+    attempt = std::max(attempt, of_line.value_or(0));
+    if (!of_line) ++senseless;
+  }
+  if (in.bad()) fail(ErrorKind::io, "cannot read {}: {}", path_, std::strerror(errno));
+  if (senseless > 0) {
+    notices.push_back(fmt::format("{}: {} without a sensible attempt passed over", path_,
+                                  senseless == 1 ? "a line" : fmt::format("{} lines", senseless)));
+  }
+  return attempt;
 }
 
-MetricsFile::~MetricsFile() { close(file_); }
-
-void MetricsFile::write(const StepMetrics& metrics) {
-  const std::string line =
-      format_metrics(metrics, run_, attempt_,
-                     seconds(std::chrono::system_clock::now().time_since_epoch()),
-                     seconds(std::chrono::steady_clock::now().time_since_epoch())) +
-      "\n";
-  if (::write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-    fail(ErrorKind::io, "cannot write to {}: {}", path_, std::strerror(errno));
+std::optional<std::string> MetricsFile::write(const StepMetrics& metrics) {
+  std::string line = format_metrics(metrics, run_, attempt_,
+                                    seconds(std::chrono::system_clock::now().time_since_epoch()),
+                                    seconds(std::chrono::steady_clock::now().time_since_epoch()));
+  line = fmt::format("{}{}\n", torn_ ? "\n" : "", line);
+  size_t done = 0;
+  // A write that stops short gives no reason; the one that asks for the rest does.
+  while (done < line.size()) {
+    const ssize_t moved = ::write(file_.get(), line.data() + done, line.size() - done);
+    if (moved <= 0) break;
+    done += static_cast<size_t>(moved);
   }
+  const std::string reason = std::strerror(errno);
+  if (done > 0) torn_ = line[done - 1] != '\n';
+  if (done == line.size()) {
+    failing_ = false;
+    return std::nullopt;
+  }
+  ++lost_;
+  if (std::exchange(failing_, true)) return std::nullopt;
+  return fmt::format("cannot write to {}: {}; the metrics of step {} and on are lost", path_,
+                     reason, metrics.step);
+}
+
+bool MetricsFile::in_place() const {
+  struct stat held {};
+  struct stat there {};
+  return fstat(file_.get(), &held) == 0 && stat(path_.c_str(), &there) == 0 &&
+         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }
 
 std::string format_metrics(const StepMetrics& m, const std::string& run, int64_t attempt,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/files.h"
 #include "launch/train/checkpoint_cost.h"
 
 namespace weft {
@@ -27,23 +28,36 @@ struct StepMetrics {
 };
 
 // Appends to a file, one write per line, so that a killed run leaves whole lines and at most one
-// torn one. Steps may repeat after a resume: (attempt, step) is unique.
+// torn one, which the next attempt ends. Steps may repeat after a resume: (attempt, step) is
+// unique.
 class MetricsFile {
  public:
-  // Opens or creates `path`; the attempt is one more than the largest in it.
-  MetricsFile(const std::string& path, const std::string& run);
+  // Opens or creates `path`; the attempt is one more than the largest in it. Lines that say nothing
+  // sensible about their attempt are passed over and counted in a line of `notices`. Throws
+  // Error{io}, and Error{input} where `path` is no regular file.
+  MetricsFile(const std::string& path, const std::string& run, std::vector<std::string>& notices);
   ~MetricsFile();
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  void write(const StepMetrics& metrics);  // throws Error{io}
+  // A line that cannot be written is lost, no more. Returns what to say about it: at the first of
+  // several.
+  std::optional<std::string> write(const StepMetrics& metrics);
+  int64_t lost() const { return lost_; }
+  // Whether `path` still leads to the file.
+  bool in_place() const;
   int64_t attempt() const { return attempt_; }
 
  private:
+  int64_t last_attempt(std::vector<std::string>& notices);
+
   std::string path_;
   std::string run_;
+  FileDescriptor file_;
+  bool torn_ = false;  // the file does not end in a line feed
   int64_t attempt_;
-  int file_;
+  int64_t lost_ = 0;
+  bool failing_ = false;
 };
 
 // One line, without the line feed.

@@ -10,6 +10,8 @@
 #include "launch/config/load.h"
 #include "launch/machine.h"
 #include "launch/progress.h"
+#include "launch/report_error.h"
+#include "launch/stop_signal.h"
 #include "launch/train/checkpoint_room.h"
 #include "launch/train/checkpointer.h"
 #include "launch/train/cpu_threads.h"
@@ -21,7 +23,6 @@
 #include "launch/train/prepare_run.h"
 #include "launch/train/rank_machine.h"
 #include "launch/train/require_memory.h"
-#include "launch/train/stop_signal.h"
 #include "optim/schedule.h"
 
 namespace weft {
@@ -68,16 +69,21 @@ class TrainingRun {
   void report_skipped(int64_t step);
   void evaluate(StepMetrics& metrics);
   void report(const StepMetrics& metrics);
+  void save_if_due(bool skipped);
   void save();
-  void train_to_the_end();
-  void finish();
+  int train_to_the_end();
+  int give_up(const SharedError& error);
+  void finish(const std::string& stopped_by);
+  void draw_loss_curve();
+  void require_run_directory();
   int64_t last_step() const;
+  bool asked_to_stop() const { return options_.stop != nullptr && options_.stop->requested(); }
+  std::string who_stopped();
 
   PreparedRun prepared_;
   const TrainOptions& options_;
   Bootstrap& bootstrap_;
   const RunConfig& config_;
-  StopSignal signal_;
   RankMachine machine_;
   std::unique_ptr<RunTrace> trace_;
   Mesh mesh_;
@@ -85,14 +91,18 @@ class TrainingRun {
   FillSample fill_train_, fill_validation_;
 
   // Rank 0 only.
-  std::optional<DirectoryLock> lock_;
+  std::optional<DirectoryLock> run_lock_, lock_;
   std::optional<MetricsFile> metrics_file_;
   std::optional<LiveLine> line_;
+  bool has_lost_directory_ = false;
 
   RunState state_;
   double peak_flops_ = 0;
   double mean_step_seconds_ = 0;
   bool stop_ = false;
+  bool save_is_due_ = false;
+  int64_t begun_at_ = 0;  // the step that this process goes on from
+  const std::function<bool()> wants_stop_ = [this] { return asked_to_stop(); };
   std::unique_ptr<WriteHooks> write_hooks_;
   // Last, as what it still writes is others': the state in the engine, under the lock.
   std::optional<Checkpointer> checkpoints_;
@@ -194,16 +204,21 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
 }
 
 void TrainingRun::begin() {
+  begun_at_ = state_.step;
   if (trace_) trace_->plan(state_.step + 1, last_step(), root());
   if (!root()) return;
-  line_.emplace(stdout, find_terminal(1), config_.train.log_interval);
+  line_.emplace(stdout, Window([] { return find_terminal(1); }), config_.train.log_interval);
   open_run_directory();
 }
 
 void TrainingRun::open_run_directory() {
   const std::string directory = config_.run_directory();
-  lock_.emplace(config_.checkpoint_directory());
+  const std::string for_checkpoints = config_.checkpoint_directory();
+  lock_.emplace(for_checkpoints);
   make_directories(directory);
+  // One run at a time, wherever its checkpoints go.
+  std::error_code error;
+  if (!fs::equivalent(directory, for_checkpoints, error)) run_lock_.emplace(directory);
   std::ofstream config_file(directory + "/config.yaml");
   config_file << to_yaml(config_);
   if (!config_file.flush()) {
@@ -214,7 +229,7 @@ void TrainingRun::open_run_directory() {
   attachments.push_back({kAttachedConfig, to_yaml(config_)});
   checkpoints_->open(*lock_, std::move(attachments),
                      [this](const std::string& line) { line_->print(line); });
-  metrics_file_.emplace(directory + "/metrics.jsonl", config_.name);
+  metrics_file_.emplace(directory + "/metrics.jsonl", config_.name, prepared_.notices);
   const std::string room =
       room_notice(config_, engine_->parameters().global_elements(), state_.step, last_step());
   for (const std::string& notice : {lock_->notice(), room}) {
@@ -232,6 +247,8 @@ void TrainingRun::open_run_directory() {
     for (const std::string& change : prepared_.changes) line_->print("WARNING: " + change);
   } else if (!prepared_.weights_path.empty()) {
     line_->print(fmt::format("begins with the weights of {}", prepared_.weights_path));
+  } else if (options_.resume) {
+    line_->print(fmt::format("{} holds no checkpoint: begins at step 1", for_checkpoints));
   }
 }
 
@@ -241,29 +258,67 @@ int64_t TrainingRun::last_step() const {
 }
 
 int TrainingRun::run() {
+  if (options_.stop != nullptr) options_.stop->listen();
   peak_flops_ = measure_gemm_peak(*machine_.device, *machine_.compute, *machine_.ops,
                                   config_.compute_type()) *
                 bootstrap_.size();
-  train_to_the_end();
-  if (root()) finish();
+  if (const int code = train_to_the_end()) return code;
+  const std::string stopped_by = stop_ ? who_stopped() : "";
+  if (root()) finish(stopped_by);
   if (trace_) {
     const std::string line = trace_->write(mesh_, bootstrap_);
     if (root()) line_->print(line);
   }
   bootstrap_.barrier();
-  return checkpoints_->exit_code();
+  return has_lost_directory_ ? exit_code(ErrorKind::io) : checkpoints_->exit_code();
 }
 
-void TrainingRun::train_to_the_end() {
+int TrainingRun::train_to_the_end() {
   try {
     while (state_.step < last_step() && !stop_) one_step();
-  } catch (const Error& error) {
-    // Every rank sees the same loss, so all are here, and what was saved before is good.
-    if (error.kind() == ErrorKind::diverged) checkpoints_->settle();
+  } catch (const SharedError& error) {
+    return give_up(error);
+  } catch (...) {
+    // Other ranks wait for this one in the middle of a step; alone, what is in flight can be saved.
+    if (bootstrap_.size() == 1) checkpoints_->settle();
     throw;
   }
   const Phase phase(recorder(), "checkpoint", *machine_.compute);
   checkpoints_->finish(state_);
+  return 0;
+}
+
+// Ends a run whose step failed on every rank, once the checkpoint in flight is there: what was
+// saved before is good. Where samples could not be read, that is the cause, and the loss that is no
+// number its consequence on the other ranks.
+int TrainingRun::give_up(const SharedError& error) {
+  std::optional<Failure> cause = first_failure(bootstrap_, [&] {
+    if (error.kind() != ErrorKind::diverged) throw error;
+  });
+  const bool diverged = !cause;
+  if (diverged) cause = first_failure(bootstrap_, [&] { throw error; });
+  checkpoints_->settle();
+  if (diverged) checkpoints_->take_back_unproven();
+  if (root()) {
+    line_->finish();
+    std::string message = cause->message;
+    if (diverged && state_.step == begun_at_ && !prepared_.resume_path.empty()) {
+      message += fmt::format("; {} itself cannot be gone on from: remove it, or name an older one",
+                             prepared_.resume_path);
+    }
+    report_error(cause->kind, message,
+                 {.rank = cause->rank, .size = bootstrap_.size(), .host = cause->host});
+  }
+  return exit_code(cause->kind);
+}
+
+// The signal that asked for an end, on whichever rank. Collective.
+std::string TrainingRun::who_stopped() {
+  for (const std::string& name :
+       bootstrap_.all_gather(asked_to_stop() ? std::string(options_.stop->name()) : "")) {
+    if (!name.empty()) return name;
+  }
+  return "a signal";
 }
 
 void TrainingRun::one_step() {
@@ -280,7 +335,11 @@ void TrainingRun::one_step() {
   metrics.loss_scale = result.loss_scale;
   state_.updates = engine_->update_state();
   metrics.skipped_steps = state_.updates.skipped;
-  if (result.skipped) report_skipped(update);
+  if (result.skipped) {
+    report_skipped(update);
+  } else {
+    checkpoints_->prove(update - 1);
+  }
   stop_ = result.stop;
   state_.step = update;
   state_.consumed_samples += config_.train.batch_size;
@@ -292,14 +351,22 @@ void TrainingRun::one_step() {
     evaluate(metrics);
   }
   report(metrics);
+  save_if_due(result.skipped);
+}
+
+// Where steps are skipped, whether the weights are any good will show at the next one that is not.
+void TrainingRun::save_if_due(bool skipped) {
   const int64_t every = config_.checkpoint.interval;
-  const bool last = stop_ || update == last_step();  // saved when the loop has ended
-  if (every > 0 && update % every == 0 && !last) save();
+  if (every > 0 && state_.step % every == 0) save_is_due_ = true;
+  const bool last = stop_ || state_.step == last_step();  // saved when the loop has ended
+  if (!save_is_due_ || skipped || last) return;
+  save_is_due_ = false;
+  save();
 }
 
 StepResult TrainingRun::update_weights(int64_t update, double lr) {
   const Phase phase(recorder(), fmt::format("step {}", update), *machine_.compute);
-  return engine_->step(update, lr, state_.consumed_samples, fill_train_, signal_.requested(),
+  return engine_->step(update, lr, state_.consumed_samples, fill_train_, asked_to_stop(),
                        checkpoints_->vote());
 }
 
@@ -311,9 +378,14 @@ void TrainingRun::report_skipped(int64_t step) {
 
 void TrainingRun::evaluate(StepMetrics& metrics) {
   const Phase phase(recorder(), "evaluation", *machine_.compute);
-  const double loss = engine_->evaluate(prepared_.validation_samples, fill_validation_);
+  if (stop_) return;
+  const std::optional<double> loss =
+      engine_->evaluate(prepared_.validation_samples, fill_validation_, wants_stop_);
+  stop_ = !loss;
+  if (!loss) return;
+  checkpoints_->prove(metrics.step);
   metrics.validation_loss = loss;
-  if (!state_.best_validation_loss || loss < *state_.best_validation_loss) {
+  if (!state_.best_validation_loss || *loss < *state_.best_validation_loss) {
     state_.best_validation_loss = loss;
     state_.best_step = metrics.step;
   }
@@ -328,7 +400,7 @@ void TrainingRun::report(const StepMetrics& given) {
   metrics.tokens_per_second = tokens / metrics.step_seconds;
   metrics.utilization = metrics.tokens_per_second *
                         engine_->model().flops_per_token(config_.sequence_length()) / peak_flops_;
-  metrics_file_->write(metrics);
+  if (const auto notice = metrics_file_->write(metrics)) line_->print("WARNING: " + *notice);
   constexpr double kKeep = 0.9;  // of the running mean, per step
   mean_step_seconds_ = mean_step_seconds_ == 0
                            ? metrics.step_seconds
@@ -346,13 +418,29 @@ void TrainingRun::report(const StepMetrics& given) {
 }
 
 void TrainingRun::save() {
+  if (root()) require_run_directory();
   const Phase phase(recorder(), "checkpoint", *machine_.compute);
   checkpoints_->save(state_);
 }
 
-void TrainingRun::finish() {
-  if (stop_) {
-    line_->print(fmt::format("stopped by {} after step {}; --resume auto continues", signal_.name(),
+// Says so, once, where the run's files are no longer at their place.
+void TrainingRun::require_run_directory() {
+  if (has_lost_directory_ || metrics_file_->in_place()) return;
+  has_lost_directory_ = true;
+  line_->print(fmt::format(
+      "WARNING: {} has been removed or replaced: metrics of this run go nowhere from now on; the "
+      "run ends with code {}",
+      config_.run_directory() + "/metrics.jsonl", exit_code(ErrorKind::io)));
+}
+
+void TrainingRun::finish(const std::string& stopped_by) {
+  require_run_directory();
+  if (metrics_file_->lost() > 0) {
+    line_->print(fmt::format("WARNING: the metrics of {} steps could not be written",
+                             metrics_file_->lost()));
+  }
+  if (!stopped_by.empty()) {
+    line_->print(fmt::format("stopped by {} after step {}; --resume auto continues", stopped_by,
                              state_.step));
   }
   std::string summary = fmt::format("{} steps done", state_.step);
@@ -361,10 +449,18 @@ void TrainingRun::finish() {
                            state_.best_step);
   }
   line_->print(summary);
+  if (!has_lost_directory_) draw_loss_curve();
+}
+
+void TrainingRun::draw_loss_curve() {
   const std::string directory = config_.run_directory();
   const std::string picture = directory + "/loss.svg";
-  write_loss_curve(read_curve(directory + "/metrics.jsonl"), config_.name, picture);
-  line_->print(fmt::format("metrics {}/metrics.jsonl, loss curve {}", directory, picture));
+  try {
+    write_loss_curve(read_curve(directory + "/metrics.jsonl"), config_.name, picture);
+    line_->print(fmt::format("metrics {}/metrics.jsonl, loss curve {}", directory, picture));
+  } catch (const Error& error) {
+    line_->print(fmt::format("WARNING: {}", error.what()));
+  }
 }
 
 }  // namespace

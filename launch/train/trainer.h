@@ -11,6 +11,8 @@
 
 namespace weft {
 
+class StopSignal;
+
 struct TrainOptions {
   std::string config;             // path
   std::vector<std::string> sets;  // key=value, applied last
@@ -20,6 +22,7 @@ struct TrainOptions {
   std::optional<std::string> resume;
   std::optional<int64_t> stop_after;  // --steps: end (with a checkpoint) after this many updates
   std::string write_fault;            // for tests: write_hooks_of()
+  StopSignal* stop = nullptr;         // the process's, borrowed; null: no signal ends the run early
   std::optional<TraceOptions> trace;  // --trace: record when operations and collectives run
 };
 

@@ -46,11 +46,11 @@ class ProgramTest(unittest.TestCase):
                 result = subprocess.run([WEFT, *command], stdout=full, stderr=subprocess.PIPE,
                                         text=True, check=False)
                 self.assertEqual(result.returncode, 4, result.stderr)
-                self.assertIn("cannot write to standard output: No space left", result.stderr)
+                self.assertIn("cannot write to standard output: ", result.stderr)
             closed = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', WEFT, *command],
                                     stderr=subprocess.PIPE, text=True, check=False)
             self.assertEqual(closed.returncode, 4, closed.stderr)
-            self.assertIn("cannot write to standard output: Bad file descriptor", closed.stderr)
+            self.assertIn("cannot write to standard output: ", closed.stderr)
         wrong = subprocess.run(["sh", "-c", 'exec "$0" doctr >&-', WEFT], stderr=subprocess.PIPE,
                                check=False)
         self.assertEqual(wrong.returncode, 2)

@@ -60,15 +60,5 @@ TEST(ReportError, ReturnsTheExitCodeOfTheKind) {
   EXPECT_EQ(report_error(ErrorKind::internal, "shown by this test"), 70);
 }
 
-TEST(KindOf, TellsWhoseFaultAFileSystemErrorIs) {
-  const auto kind = [](std::errc error) { return kind_of(std::make_error_code(error)); };
-  EXPECT_EQ(kind(std::errc::permission_denied), ErrorKind::environment);
-  EXPECT_EQ(kind(std::errc::read_only_file_system), ErrorKind::environment);
-  EXPECT_EQ(kind(std::errc::too_many_symbolic_link_levels), ErrorKind::input);
-  EXPECT_EQ(kind(std::errc::filename_too_long), ErrorKind::input);
-  EXPECT_EQ(kind(std::errc::no_space_on_device), ErrorKind::io);
-  EXPECT_EQ(kind(std::errc::io_error), ErrorKind::io);
-}
-
 }  // namespace
 }  // namespace weft

@@ -130,7 +130,7 @@ class EngineRank {
                     *machine_.compute);
     engine_.restore(state.value_or(UpdateControl::State{.made = reader.step()}));
   }
-  double evaluate(int64_t samples) { return engine_.evaluate(samples, fill_); }
+  double evaluate(int64_t samples) { return *engine_.evaluate(samples, fill_); }
   // Of the first batch; leaves the engine as it was, the gradients apart.
   double gradients() { return engine_.gradients(0, fill_); }
 
