@@ -24,14 +24,15 @@ void initialise_mpi() {
   int initialised = 0;
   MPI_Initialized(&initialised);
   WEFT_CHECK(initialised == 0, "this process has a second MPI bootstrap");
+  constexpr int kNeeded = MPI_THREAD_MULTIPLE;  // an enumerator without a type in some libraries
   int provided = MPI_THREAD_SINGLE;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided);
-  if (provided < MPI_THREAD_MULTIPLE) {
+  MPI_Init_thread(nullptr, nullptr, kNeeded, &provided);
+  if (provided < kNeeded) {
     fail(ErrorKind::environment,
          "this MPI library serves one thread at a time (level {} of {}); weft overlaps collectives "
          "with compute and needs a build with MPI_THREAD_MULTIPLE, as the distributions' "
          "libopenmpi-dev is",
-         provided, MPI_THREAD_MULTIPLE);
+         provided, kNeeded);
   }
 }
 
