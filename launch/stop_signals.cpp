@@ -17,7 +17,7 @@ constexpr StopSignalKind kStopSignals[] = {
     {SIGHUP, "SIGHUP", false},    // the terminal is gone
     {SIGUSR1, "SIGUSR1", false},  // Slurm --signal, Grid Engine -notify
     {SIGUSR2, "SIGUSR2", false},  // LSF at the run limit, Grid Engine -notify
-    {SIGXCPU, "SIGXCPU", false},  // ulimit -t, Grid Engine's s_cpu
+    {SIGXCPU, "SIGXCPU", false},  // ulimit -S -t, Grid Engine's s_cpu
 };
 
 bool is_ignored(int number) {

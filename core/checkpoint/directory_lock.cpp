@@ -31,8 +31,8 @@ std::string holder(const FileDescriptor& file) {
 
 [[noreturn]] void refuse(const std::string& directory, const FileDescriptor& file) {
   fail(ErrorKind::environment,
-       "{} is in use by {}; stop that run or give this one another checkpoint directory", directory,
-       holder(file));
+       "{} is in use by {}; stop that run, or give this one another checkpoint directory or name",
+       directory, holder(file));
 }
 
 // What file systems without flock, or whose service for it does not run, answer.

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/directories.h"
 #include "core/base/error.h"
 
 namespace weft {
@@ -32,7 +33,9 @@ std::string pair(std::string_view key, double value) {
 FileDescriptor open_metrics(const std::string& path) {
   FileDescriptor file(
       open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644));
-  if (file.get() < 0) fail(ErrorKind::io, "cannot open {}: {}", path, std::strerror(errno));
+  if (file.get() < 0) {
+    fail(kind_of_path_error(errno), "cannot open {}: {}", path, std::strerror(errno));
+  }
   struct stat status {};
   if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
     fail(ErrorKind::input, "{} is no regular file; move it away", path);

@@ -34,7 +34,7 @@ class MetricsFile {
  public:
   // Opens or creates `path`; the attempt is one more than the largest in it. Lines that say nothing
   // sensible about their attempt are passed over and counted in a line of `notices`. Throws
-  // Error{io}, and Error{input} where `path` is no regular file.
+  // Error of kind_of_path_error, and Error{input} where `path` is no regular file.
   MetricsFile(const std::string& path, const std::string& run, std::vector<std::string>& notices);
   ~MetricsFile();
   MetricsFile(const MetricsFile&) = delete;

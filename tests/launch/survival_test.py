@@ -69,6 +69,11 @@ class MetricsTest(SurvivalTest):
         code, output = self.run_train("fifo", "--resume", "auto", "--steps", "2")
         self.assertEqual(code, 2, output)
         self.assertIn("is no regular file", output)
+        path.unlink()
+        path.symlink_to(path.name)
+        code, output = self.run_train("fifo", "--resume", "auto", "--steps", "2")
+        self.assertEqual(code, 2, output)
+        self.assertIn("cannot open runs/fifo/metrics.jsonl: Too many levels", output)
 
     def test_a_curve_that_cannot_be_drawn_is_a_warning(self):
         (self.root / "runs" / "curve" / "loss.svg").mkdir(parents=True)
