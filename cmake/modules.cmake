@@ -43,6 +43,7 @@ endfunction()
 # What every test runs with. Open MPI: root may launch (containers), more ranks than cores, which
 # then yield instead of spinning through a time slice, and no traffic beyond this machine.
 set(WEFT_TEST_ENVIRONMENT
+    WEFT_CACHE=${CMAKE_BINARY_DIR}/test-cache
     OMPI_ALLOW_RUN_AS_ROOT=1
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     OMPI_MCA_rmaps_base_oversubscribe=1

@@ -1,13 +1,12 @@
 #include "data/corpus.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <vector>
 
 #include "core/base/digest.h"
 #include "core/base/error.h"
+#include "data/corpus_kind.h"
 #include "data/file.h"
+#include "data/tokenizer/json_line.h"
 #include "data/tokenizer/utf8.h"
 
 namespace weft {
@@ -71,7 +70,9 @@ void visit_text(BlockReader& reader, CorpusVisitor& visitor) {
     const size_t count = more ? complete_utf8(text) : text.size();
     const std::string_view piece = std::string_view(text).substr(0, count);
     require_utf8_at(piece, reader.file().path(), offset, line);
-    if (!piece.empty()) visitor.text(piece);
+    const bool marked = offset == 0 && piece.starts_with(kByteOrderMark);
+    const std::string_view shown = piece.substr(marked ? kByteOrderMark.size() : 0);
+    if (!shown.empty()) visitor.text(shown);
     offset += static_cast<int64_t>(count);
     line += lines_in(piece);
     text.erase(0, count);
@@ -79,61 +80,71 @@ void visit_text(BlockReader& reader, CorpusVisitor& visitor) {
   visitor.end_document();
 }
 
-// The text of one JSONL line. `where` is "FILE: line N".
+// The text of one line, empty where it is null. `where` is "FILE: line N".
 std::string text_of_line(std::string_view line, const std::string& field,
                          const std::string& where) {
-  nlohmann::json object;
-  try {
-    object = nlohmann::json::parse(line);
-  } catch (const nlohmann::json::parse_error& error) {
-    fail(ErrorKind::input,
-         "{}: broken JSON near column {}; a line must be one object such as {{\"{}\": \"...\"}}",
-         where, error.byte, field);
-  }
-  if (!object.is_object()) {
-    fail(ErrorKind::input, "{}: holds a JSON {}, not an object such as {{\"{}\": \"...\"}}", where,
-         object.type_name(), field);
-  }
-  const auto it = object.find(field);
-  if (it == object.end()) {
+  JsonText found = json_text(line, field, where);
+  if (found.state == JsonText::State::missing) {
     const std::string keys =
-        object.empty() ? "" : fmt::format(", it has '{}'", object.begin().key());
+        found.first_key.empty() ? "" : fmt::format(", it has '{}'", found.first_key);
     fail(ErrorKind::input, "{}: has no field '{}'{}; name the field with --jsonl-field", where,
          field, keys);
   }
-  if (!it->is_string()) {
-    fail(ErrorKind::input, "{}: field '{}' is a {}, not a string; name another --jsonl-field",
-         where, field, it->type_name());
+  if (found.state == JsonText::State::other) {
+    fail(ErrorKind::input, "{}: field '{}' is {}, not a string; name another --jsonl-field", where,
+         field, found.text);
   }
-  return it->get<std::string>();
+  return std::move(found.text);
 }
 
 bool blank(std::string_view line) {
   return line.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-// Returns the number of documents without text.
-int64_t visit_jsonl(BlockReader& reader, const std::string& field, CorpusVisitor& visitor) {
-  const std::string& path = reader.file().path();
-  std::string text;
-  int64_t offset = 0;
-  int64_t number = 0;
-  int64_t skipped = 0;
-  const auto visit_line = [&](std::string_view line) {
-    ++number;
-    require_utf8_at(line, path, offset, number);
-    offset += static_cast<int64_t>(line.size()) + 1;
-    if (blank(line)) return;
-    const std::string document =
-        text_of_line(line, field, fmt::format("{}: line {}", path, number));
-    if (document.empty()) {
-      ++skipped;
+// Takes the lines of a file one after the other.
+class LineVisitor {
+ public:
+  LineVisitor(const std::string& path, const CorpusOptions& options, CorpusVisitor& visitor,
+              CorpusFile& file)
+      : path_(path), options_(options), visitor_(visitor), file_(file) {}
+
+  void operator()(std::string_view line) {
+    ++number_;
+    if (number_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
+    std::string document;
+    try {
+      require_utf8_at(line, path_, offset_, number_);
+      offset_ += static_cast<int64_t>(line.size()) + 1;
+      if (blank(line)) return;
+      const std::string where = fmt::format("{}: line {}", path_, number_);
+      document = text_of_line(line, options_.jsonl_field, where);
+    } catch (const Error& error) {
+      if (!options_.skip_bad_lines) {
+        fail(error.kind(), "{}; or leave such lines out with --skip-bad-lines", error.what());
+      }
+      if (file_.bad_lines++ == 0) file_.first_bad_line = error.what();
       return;
     }
-    visitor.begin_document(/*divisible=*/false);
-    visitor.text(document);
-    visitor.end_document();
-  };
+    if (document.empty()) {
+      ++file_.skipped_documents;
+      return;
+    }
+    visitor_.begin_document(/*divisible=*/false);
+    visitor_.text(document);
+    visitor_.end_document();
+  }
+
+ private:
+  const std::string& path_;
+  const CorpusOptions& options_;
+  CorpusVisitor& visitor_;
+  CorpusFile& file_;
+  int64_t offset_ = 0;
+  int64_t number_ = 0;
+};
+
+void visit_jsonl(BlockReader& reader, LineVisitor visit_line) {
+  std::string text;
   size_t searched = 0;  // text before it holds no line end
   while (reader.next(text)) {
     size_t begin = 0;
@@ -145,26 +156,25 @@ int64_t visit_jsonl(BlockReader& reader, const std::string& field, CorpusVisitor
     searched = text.size();
   }
   if (!text.empty()) visit_line(text);
-  return skipped;
 }
 
 }  // namespace
 
-bool is_jsonl(const std::string& path) {
-  const auto extension = std::filesystem::path(path).extension();
-  return extension == ".jsonl" || extension == ".ndjson";
-}
-
-CorpusFile visit_corpus(const std::string& path, const std::string& jsonl_field,
+CorpusFile visit_corpus(const std::string& path, const CorpusOptions& options,
                         CorpusVisitor& visitor, const std::function<void(int64_t)>& advance) {
   BlockReader reader(path, advance);
-  int64_t skipped = 0;
-  if (is_jsonl(path)) {
-    skipped = visit_jsonl(reader, jsonl_field, visitor);
+  const CorpusKind kind = corpus_kind(reader.file(), options.format);
+  CorpusFile file;
+  file.identity = reader.file().identity();
+  file.jsonl = kind.jsonl;
+  file.jsonl_by_content = kind.by_content;
+  if (kind.jsonl) {
+    visit_jsonl(reader, LineVisitor(path, options, visitor, file));
   } else {
     visit_text(reader, visitor);
   }
-  return {{path, reader.file().size(), reader.digest()}, reader.file().identity(), skipped};
+  file.record = {path, reader.file().size(), reader.digest()};
+  return file;
 }
 
 }  // namespace weft

@@ -4,18 +4,20 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/strict_json.h"
 #include "data/file.h"
 
 namespace weft {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;  // for writing
 
 constexpr const char* kFormat = "weft-tokens";
 constexpr int64_t kVersion = 1;
 constexpr int64_t kLargestBytes = int64_t{256} << 20;
 
-Json record_to_json(const FileRecord& record) {
+OrderedJson record_to_json(const FileRecord& record) {
   return {{"name", record.name}, {"bytes", record.bytes}, {"xxh3_128", record.digest}};
 }
 
@@ -77,8 +79,14 @@ Json parse(const std::string& path) {
     fail(ErrorKind::input, "{}: {} bytes, a manifest has at most {}", path, file.size(),
          kLargestBytes);
   }
-  Json json = Json::parse(file.read_all(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("format") || json["format"] != kFormat) {
+  Json json;
+  try {
+    json = parse_strict_json(file.read_all(), path);
+  } catch (const Error& error) {
+    fail(error.kind(), "{}: not the manifest of a dataset that `weft prepare` wrote: {}", path,
+         error.what());
+  }
+  if (!json.contains("format") || json["format"] != kFormat) {
     fail(ErrorKind::input,
          "{}: not the manifest of a dataset that `weft prepare` wrote (no \"format\": \"{}\")",
          path, kFormat);
@@ -89,7 +97,7 @@ Json parse(const std::string& path) {
 }  // namespace
 
 std::string to_json(const DatasetManifest& manifest) {
-  Json json;
+  OrderedJson json;
   json["format"] = kFormat;
   json["version"] = kVersion;
   json["split"] = manifest.split;
@@ -106,12 +114,12 @@ std::string to_json(const DatasetManifest& manifest) {
                        {"digest", manifest.tokenizer_digest},
                        {"description", manifest.tokenizer_description}};
   json["files"] = {record_to_json(manifest.tokens_file), record_to_json(manifest.documents_file)};
-  json["sources"] = Json::array();
+  json["sources"] = OrderedJson::array();
   for (const FileRecord& source : manifest.sources) {
     json["sources"].push_back(record_to_json(source));
   }
   // A source path may hold any bytes; those that are not UTF-8 become U+FFFD.
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 DatasetManifest read_manifest(const std::string& path) {

@@ -107,7 +107,12 @@ void require_options(const PrepareOptions& options) {
 
 // Without trailing slash or symbolic links, so that it can be renamed.
 std::string resolve(const std::string& output) {
-  const fs::path path = fs::weakly_canonical(fs::absolute(output));
+  std::error_code error;
+  const fs::path path = fs::weakly_canonical(fs::absolute(output, error), error);
+  if (error) {
+    fail(ErrorKind::usage, "--output {}: {}; name a directory that can be made", output,
+         error.message());
+  }
   return (path.has_filename() ? path : path.parent_path()).string();
 }
 
@@ -142,7 +147,7 @@ auto with_output(const std::string& output, F&& f) {
   }
 }
 
-bool decide_eot(const PrepareOptions& options, const Tokenizer& tokenizer) {
+bool decide_eot(const PrepareOptions& options, const Survey& texts, const Tokenizer& tokenizer) {
   const bool available = tokenizer.end_of_text().has_value();
   if (options.append_eot == PrepareOptions::AppendEot::yes && !available) {
     fail(ErrorKind::usage, "--append-eot yes: {} has no end-of-text id; use --append-eot no",
@@ -151,7 +156,7 @@ bool decide_eot(const PrepareOptions& options, const Tokenizer& tokenizer) {
   if (options.append_eot != PrepareOptions::AppendEot::automatic) {
     return options.append_eot == PrepareOptions::AppendEot::yes;
   }
-  const bool several = options.inputs.size() > 1 || is_jsonl(options.inputs[0]);
+  const bool several = texts.files.size() > 1 || texts.files[0].jsonl;
   return available && several;
 }
 
@@ -173,6 +178,23 @@ int64_t skipped_in(const Survey& survey) {
   return skipped;
 }
 
+void note(const Survey& survey, std::vector<std::string>& notices) {
+  for (const CorpusFile& file : survey.files) {
+    const std::string& name = file.record.name;
+    if (file.jsonl_by_content) {
+      notices.push_back(fmt::format(
+          "{}: read as JSON lines, since its first line is a JSON object; --format text reads it "
+          "as text",
+          name));
+    }
+    if (file.bad_lines > 0) {
+      notices.push_back(fmt::format("{}: {} bad line{} left out, the first: {}", name,
+                                    file.bad_lines, file.bad_lines == 1 ? "" : "s",
+                                    file.first_bad_line));
+    }
+  }
+}
+
 // The first character of the validation part.
 int64_t cut_of(const PrepareOptions& options, const Survey& survey) {
   if (!options.validation.empty() || options.validation_fraction == 0) return kNever;
@@ -190,7 +212,7 @@ void require_text(const Survey& survey) {
 void encode_files(const PrepareOptions& options, const Survey& survey, Encoder& encoder,
                   const std::function<void(int64_t)>& advance) {
   for (const CorpusFile& known : survey.files) {
-    const CorpusFile now = visit_corpus(known.record.name, options.jsonl_field, encoder, advance);
+    const CorpusFile now = visit_corpus(known.record.name, options.corpus, encoder, advance);
     if (now.record.digest == known.record.digest) continue;
     fail(ErrorKind::input, "{}: changed while it was being read; start again when it is complete",
          known.record.name);
@@ -232,13 +254,13 @@ Prepared prepare(const PrepareOptions& options, const PrepareProgress& progress)
     done += bytes;
     if (progress) progress(done, total);
   };
-  const Survey texts = survey_texts(options.inputs, options.jsonl_field, advance);
-  const Survey held_out = survey_texts(options.validation, options.jsonl_field, advance);
+  const Survey texts = survey_texts(options.inputs, options.corpus, advance);
+  const Survey held_out = survey_texts(options.validation, options.corpus, advance);
   require_text(texts);
   if (!options.validation.empty()) require_text(held_out);
   require_distinct(texts.files, held_out.files);
   if (own_alphabet) tokenizer = char_tokenizer_from_text(texts.alphabet + held_out.alphabet);
-  const bool eot = decide_eot(options, *tokenizer);
+  const bool eot = decide_eot(options, texts, *tokenizer);
 
   StagingDirectory staging(output);
   save_tokenizer(*tokenizer, staging.subdirectory("tokenizer"));
@@ -258,6 +280,8 @@ Prepared prepare(const PrepareOptions& options, const PrepareProgress& progress)
 
   Prepared prepared;
   prepared.tokenizer = tokenizer->description();
+  note(texts, prepared.notices);
+  note(held_out, prepared.notices);
   prepared.train = train.finish(records_of(texts), skipped_in(texts));
   if (validation) {
     const Survey& source = options.validation.empty() ? texts : held_out;

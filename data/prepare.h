@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "data/corpus.h"
 #include "data/manifest.h"
 #include "data/tokenizer/tokenizer.h"
 
@@ -23,13 +24,13 @@ struct PrepareOptions {
   enum class AppendEot { automatic, yes, no };
 
   TokenizerSpec tokenizer;
+  CorpusOptions corpus;                 // how the files are read
   std::vector<std::string> inputs;      // text files and JSONL files
   std::vector<std::string> validation;  // held-out files; then nothing of the inputs is held out
   std::string output;
   // The share of the characters, counted from the end, that is held out. A text file is cut at that
   // character, a JSONL document that begins before it stays whole in the training part.
   double validation_fraction = 0.1;
-  std::string jsonl_field = "text";
   // The end-of-text id behind each document; automatic: where the tokenizer has one and there is
   // more than one input file or a JSONL file.
   AppendEot append_eot = AppendEot::automatic;
@@ -42,6 +43,7 @@ struct Prepared {
   DatasetManifest train;
   std::optional<DatasetManifest> validation;
   std::string leftover;  // a line about what of an old dataset could not be removed, or empty
+  std::vector<std::string> notices;  // what was decided by the content, and what was left out
 };
 
 // Bytes read so far and in all, both passes together.

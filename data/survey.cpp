@@ -58,7 +58,7 @@ int64_t count_characters(std::string_view text) {
                        [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
 }
 
-Survey survey_texts(std::span<const std::string> paths, const std::string& jsonl_field,
+Survey survey_texts(std::span<const std::string> paths, const CorpusOptions& options,
                     const std::function<void(int64_t)>& advance) {
   Survey survey;
   Surveyor surveyor(survey);
@@ -66,7 +66,7 @@ Survey survey_texts(std::span<const std::string> paths, const std::string& jsonl
   std::map<std::string, size_t> by_digest;
   for (const std::string& path : paths) {
     const size_t index = survey.files.size();
-    survey.files.push_back(visit_corpus(path, jsonl_field, surveyor, advance));
+    survey.files.push_back(visit_corpus(path, options, surveyor, advance));
     const CorpusFile& file = survey.files.back();
     const auto [first, fresh] = by_identity.emplace(file.identity, index);
     if (!fresh) fail_duplicate(survey.files[first->second], file);

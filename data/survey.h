@@ -19,7 +19,7 @@ struct Survey {
 };
 
 // Throws Error{input} as visit_corpus does, and where two files are one file or have one content.
-Survey survey_texts(std::span<const std::string> paths, const std::string& jsonl_field,
+Survey survey_texts(std::span<const std::string> paths, const CorpusOptions& options,
                     const std::function<void(int64_t)>& advance);
 
 // Throws Error{input} where a file of `b` is one of `a` too, or has the content of one.

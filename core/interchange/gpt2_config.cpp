@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/interchange/strict_json.h"
+#include "core/base/strict_json.h"
 
 namespace weft {
 namespace {

@@ -2,11 +2,11 @@
 
 #include <array>
 #include <charconv>
-#include <filesystem>
 #include <string_view>
 
 #include "core/base/error.h"
 #include "core/base/half.h"
+#include "core/interchange/input.h"
 
 namespace weft {
 namespace {
@@ -70,11 +70,9 @@ int64_t in_range(int32_t value, const char* what, int64_t max, const std::string
 }  // namespace
 
 LlmcModel LlmcModel::open(const std::string& path) {
-  const std::filesystem::path p(path);
-  const std::string parent = p.parent_path().empty() ? "." : p.parent_path().string();
   LlmcModel model;
   model.path_ = path;
-  model.file_ = open_regular(open_directory(parent), p.filename().string(), path);
+  model.file_ = open_input(path);
   const int64_t size = file_size(model.file_, path);
   if (size < kHeaderBytes) fail(ErrorKind::input, "{}: {} bytes are no llm.c model", path, size);
   std::array<int32_t, kHeaderInts> header{};

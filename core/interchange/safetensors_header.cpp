@@ -6,8 +6,8 @@
 #include <unordered_set>
 
 #include "core/base/error.h"
+#include "core/base/strict_json.h"
 #include "core/interchange/safetensors.h"
-#include "core/interchange/strict_json.h"
 
 namespace weft {
 namespace {

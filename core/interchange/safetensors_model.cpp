@@ -10,8 +10,9 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/strict_json.h"
+#include "core/interchange/input.h"
 #include "core/interchange/safetensors.h"
-#include "core/interchange/strict_json.h"
 
 namespace weft {
 namespace {
@@ -24,13 +25,6 @@ constexpr int64_t kLengthBytes = 8;
 constexpr int64_t kIndexLimit = int64_t{64} << 20;  // bytes; of some million tensors
 constexpr char kIndexName[] = "model.safetensors.index.json";
 constexpr char kModelName[] = "model.safetensors";
-
-// The directory of `path` and its last component.
-std::pair<std::string, std::string> split(const std::string& path) {
-  const fs::path p(path);
-  const std::string parent = p.parent_path().string();
-  return {parent.empty() ? "." : parent, p.filename().string()};
-}
 
 bool is_plain_file_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." &&
@@ -61,13 +55,14 @@ std::map<std::string, std::string> read_weight_map(const std::string& text,
 
 SafetensorsModel SafetensorsModel::open(const std::string& path) {
   SafetensorsModel model;
-  if (fs::is_directory(path)) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
     const fs::path directory(path);
-    if (fs::exists(directory / kIndexName)) {
+    if (fs::exists(directory / kIndexName, error)) {
       model.add_indexed((directory / kIndexName).string());
-    } else if (fs::exists(directory / kModelName)) {
+    } else if (fs::exists(directory / kModelName, error)) {
       const std::string file = (directory / kModelName).string();
-      model.add_file(open_regular(open_directory(path), kModelName, file), file);
+      model.add_file(open_input(file), file);
     } else {
       fail(ErrorKind::input, "{} has neither {} nor {}; name the file", path, kModelName,
            kIndexName);
@@ -75,11 +70,7 @@ SafetensorsModel SafetensorsModel::open(const std::string& path) {
   } else if (path.ends_with(".json")) {
     model.add_indexed(path);
   } else {
-    // What was named itself may be a link: caches of downloads consist of them.
-    std::error_code error;
-    const auto [directory, name] = split(fs::canonical(path, error).string());
-    if (error) fail(ErrorKind::input, "{}: {}; check the path", path, error.message());
-    model.add_file(open_regular(open_directory(directory), name, path), path);
+    model.add_file(open_input(path), path);
   }
   model.index_names();
   return model;
@@ -115,17 +106,15 @@ void SafetensorsModel::add_file(FileDescriptor descriptor, const std::string& pa
 }
 
 void SafetensorsModel::add_indexed(const std::string& index_path) {
-  const auto [directory_path, index_name] = split(index_path);
-  const FileDescriptor directory = open_directory(directory_path);
-  const std::string text =
-      read_text(open_regular(directory, index_name, index_path), kIndexLimit, index_path);
+  const fs::path directory = fs::path(index_path).parent_path();
+  const std::string text = read_text(open_input(index_path), kIndexLimit, index_path);
   std::map<std::string, std::string> weight_map = read_weight_map(text, index_path);
   std::map<std::string, size_t> files;
   for (const auto& [tensor, name] : weight_map) {
     if (files.contains(name)) continue;
     files[name] = files_.size();
-    const std::string path = (fs::path(directory_path) / name).string();
-    add_file(open_regular(directory, name, path), path);
+    const std::string path = (directory / name).string();
+    add_file(open_input(path), path);
   }
   for (const SafetensorsEntry& entry : tensors_) {
     const auto listed = weight_map.find(entry.name);

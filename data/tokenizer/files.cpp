@@ -28,6 +28,11 @@ std::ifstream open_file(const std::string& path, std::string_view what) {
   if (S_ISDIR(info.st_mode)) {
     fail(ErrorKind::input, "{} file {}: is a directory; name the file in it", what, path);
   }
+  // A pipe without a writer would be waited for, and a device may never end.
+  if (!S_ISREG(info.st_mode)) {
+    fail(ErrorKind::input, "{} file {}: is not a regular file; store its content in one first",
+         what, path);
+  }
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     fail(ErrorKind::input, "{} file {}: {}; check its permissions", what, path,
@@ -38,16 +43,19 @@ std::ifstream open_file(const std::string& path, std::string_view what) {
 
 std::string read_file(const std::string& path, std::string_view what) {
   std::ifstream in = open_file(path, what);
+  const auto too_large = [&] {
+    fail(ErrorKind::input, "{} file {}: larger than the {} bytes allowed here", what, path,
+         kLargest);
+  };
+  std::error_code error;
+  if (std::filesystem::file_size(path, error) > kLargest && !error) too_large();
   std::string bytes;
   while (in) {
     const size_t size = bytes.size();
     bytes.resize(size + kStep);
     in.read(bytes.data() + size, kStep);
     bytes.resize(size + static_cast<size_t>(in.gcount()));
-    if (bytes.size() > kLargest) {
-      fail(ErrorKind::input, "{} file {}: larger than the {} bytes allowed here", what, path,
-           kLargest);
-    }
+    if (bytes.size() > kLargest) too_large();
   }
   if (in.bad()) fail(ErrorKind::io, "{} file {}: reading failed", what, path);
   if (bytes.empty()) fail(ErrorKind::input, "{} file {}: is empty", what, path);

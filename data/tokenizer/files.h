@@ -8,7 +8,7 @@
 namespace weft::tokenizer_detail {
 
 // Opens a file for reading. `what` names its role in messages ("vocabulary"). Throws Error{input}
-// where it is missing, a directory or not readable.
+// where it is missing, no regular file or not readable.
 std::ifstream open_file(const std::string& path, std::string_view what);
 
 // The bytes of a file; as open_file, and Error{input} where it is empty or larger than 1 GiB.

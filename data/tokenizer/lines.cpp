@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "data/tokenizer/json_line.h"
 #include "data/tokenizer/utf8.h"
 
 namespace weft {
@@ -32,46 +33,20 @@ TokenId parse_id(std::string_view word, int64_t vocab_size, const std::string& s
   return id;
 }
 
-// Calls f(object, line number) for each line, which must be a JSON object.
+// Calls f(line, where) for each line; a byte order mark before the first is none of it.
 template <typename F>
-void for_each_object(TextSource source, F f) {
+void for_each_line(TextSource source, F f) {
   size_t number = 0;
   for (std::string line; std::getline(source.in, line);) {
     const std::string where = fmt::format("{}:{}", source.name, ++number);
-    nlohmann::json object;
-    try {
-      object = nlohmann::json::parse(line);
-    } catch (const nlohmann::json::parse_error& error) {
-      fail(ErrorKind::input, "{}: not JSON at byte {} of the line", where, error.byte);
+    std::string_view text = line;
+    if (number == 1 && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    if (const auto fault = find_invalid_utf8(text)) {
+      fail(ErrorKind::input, "{}: not UTF-8 at byte {} of the line", where, fault->offset + 1);
     }
-    if (!object.is_object()) fail(ErrorKind::input, "{}: not a JSON object", where);
-    f(object, where);
+    f(text, where);
   }
   if (source.in.bad()) fail(ErrorKind::io, "{}: reading failed", source.name);
-}
-
-const std::string& text_of(const nlohmann::json& object, const std::string& where) {
-  const auto text = object.find("text");
-  if (text == object.end() || !text->is_string()) {
-    fail(ErrorKind::input, "{}: no string \"text\" in the object", where);
-  }
-  return text->get_ref<const std::string&>();
-}
-
-void ids_of(const nlohmann::json& object, const std::string& where, int64_t vocab_size,
-            std::vector<TokenId>& ids) {
-  const auto list = object.find("ids");
-  if (list == object.end() || !list->is_array()) {
-    fail(ErrorKind::input, "{}: no list \"ids\" in the object", where);
-  }
-  ids.clear();
-  for (const auto& id : *list) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
-      fail(ErrorKind::input, "{}: {} is not an id of the vocabulary [0, {})", where, id.dump(),
-           vocab_size);
-    }
-    ids.push_back(id.get<TokenId>());
-  }
 }
 
 }  // namespace
@@ -124,9 +99,13 @@ void tokenize_jsonl(const Tokenizer& tokenizer, TextSource source, bool specials
                     const ByteSink& sink) {
   std::vector<TokenId> ids;
   std::string out;
-  for_each_object(std::move(source), [&](const nlohmann::json& object, const std::string& where) {
+  for_each_line(std::move(source), [&](std::string_view line, const std::string& where) {
+    const JsonText text = json_text(line, "text", where);
+    if (text.state == JsonText::State::missing || text.state == JsonText::State::other) {
+      fail(ErrorKind::input, "{}: no string \"text\" in the object", where);
+    }
     ids.clear();
-    encode_naming(tokenizer, text_of(object, where), specials, where, ids);
+    encode_naming(tokenizer, text.text, specials, where, ids);
     out = "{\"ids\":[";
     for (const TokenId id : ids) {
       append_number(id, out);
@@ -140,8 +119,8 @@ void tokenize_jsonl(const Tokenizer& tokenizer, TextSource source, bool specials
 
 void detokenize_jsonl(const Tokenizer& tokenizer, TextSource source, const ByteSink& sink) {
   std::vector<TokenId> ids;
-  for_each_object(std::move(source), [&](const nlohmann::json& object, const std::string& where) {
-    ids_of(object, where, tokenizer.vocab_size(), ids);
+  for_each_line(std::move(source), [&](std::string_view line, const std::string& where) {
+    json_ids(line, "ids", where, tokenizer.vocab_size(), ids);
     std::string text;
     tokenizer.decode(ids, text);
     if (const auto fault = find_invalid_utf8(text)) {

@@ -24,7 +24,7 @@ void tokenize_text(const Tokenizer& tokenizer, TextSource source, bool specials,
 void detokenize_text(const Tokenizer& tokenizer, TextSource source, const ByteSink& sink);
 
 // {"text": "..."} a line -> {"ids": [...]} a line; memory for the longest line. Other fields are
-// ignored. Throws Error{input} with the line number.
+// ignored, a text that is null has no ids. Throws Error{input} with the line number.
 void tokenize_jsonl(const Tokenizer& tokenizer, TextSource source, bool specials,
                     const ByteSink& sink);
 

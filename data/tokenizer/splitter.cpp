@@ -167,17 +167,36 @@ size_t piece_end(SplitPattern pattern, std::string_view text, size_t pos) {
   return pattern == SplitPattern::gpt2 ? gpt2_piece(text, pos) : cl100k_piece(text, pos);
 }
 
+namespace {
+
+bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 // Both patterns end a piece at a '\n' that a character other than white space follows: gpt2 gives
 // it a piece of its own (so the cut goes before it), cl100k ends at it the piece that holds it (so
 // the cut goes behind).
+bool is_line_cut(std::string_view text, size_t at) {
+  const size_t next = at + 1;
+  if (next == text.size() || text[next] == '<') return false;
+  const CodePoint cp = decode_utf8(text, next);
+  return cp.value != kInvalidCodePoint && char_class(cp.value) != CharClass::space;
+}
+
+// Both end a piece of letters at a space, and put the space before the letters that follow it into
+// the next piece. This is what divides lines of any length.
+bool is_word_cut(std::string_view text, size_t at) {
+  return at + 1 < text.size() && is_ascii_letter(text[at - 1]) && is_ascii_letter(text[at + 1]);
+}
+
+}  // namespace
+
 size_t safe_cut(SplitPattern pattern, std::string_view text) {
-  for (size_t at = text.rfind('\n'); at != std::string_view::npos && at > 0;
-       at = text.rfind('\n', at - 1)) {
-    const size_t next = at + 1;
-    if (next == text.size() || text[next] == '<') continue;
-    const CodePoint cp = decode_utf8(text, next);
-    if (cp.value == kInvalidCodePoint || char_class(cp.value) == CharClass::space) continue;
-    return pattern == SplitPattern::gpt2 ? at : next;
+  for (size_t at = text.find_last_of("\n "); at != std::string_view::npos && at > 0;
+       at = text.find_last_of("\n ", at - 1)) {
+    if (text[at] == ' ') {
+      if (is_word_cut(text, at)) return at;
+    } else if (is_line_cut(text, at)) {
+      return pattern == SplitPattern::gpt2 ? at : at + 1;
+    }
   }
   return 0;
 }

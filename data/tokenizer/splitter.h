@@ -26,8 +26,8 @@ std::string_view name(SplitPattern pattern);
 size_t piece_end(SplitPattern pattern, std::string_view text, size_t pos);
 
 // The largest n such that the pieces of text[0, n) followed by those of text[n, ...) are those of
-// the whole text, whatever follows it; 0 where no such place is found. Cuts lie at line ends, and
-// never next to '<', where a special token may begin.
+// the whole text, whatever follows it; 0 where no such place is found. Cuts lie at line ends, which
+// are never next to '<', where a special token may begin, and between ASCII words.
 size_t safe_cut(SplitPattern pattern, std::string_view text);
 
 }  // namespace weft

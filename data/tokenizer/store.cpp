@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/strict_json.h"
 #include "data/tokenizer/files.h"
 #include "data/tokenizer/tokenizer.h"
 
@@ -19,8 +20,8 @@ std::string join(const std::string& directory, std::string_view name) {
 
 nlohmann::json read_index(const std::string& path) {
   const std::string text = tokenizer_detail::read_file(path, "tokenizer index");
-  const auto index = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("format") || index["format"] != kFormat) {
+  const nlohmann::json index = parse_strict_json(text, path);
+  if (!index.contains("format") || index["format"] != kFormat) {
     fail(ErrorKind::input, "{}: not a tokenizer that weft saved (no \"format\": \"{}\")", path,
          kFormat);
   }

@@ -16,6 +16,9 @@ struct TextPosition {
 // The position behind `text`, which begins at `start`.
 TextPosition advance(TextPosition start, std::string_view text);
 
+// U+FEFF at the beginning of a file only says that it is UTF-8.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // The first byte that starts no valid code point.
 std::optional<TextPosition> find_invalid_utf8(std::string_view text);
 

@@ -54,7 +54,7 @@ void add_bench_command(Command root, int& exit_code) {
   const Command app =
       root.subcommand("bench", "Measure training steps on random tokens, by op family");
   auto args = std::make_shared<Arguments>();
-  app.option("CONFIG", args->config, "A run's or a model's YAML file").required();
+  app.option("CONFIG", args->config, "A run's or a model's YAML file").path().required();
   app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE").single();
   app.option("--steps", args->steps, "Steps to time, after two of warm-up")
       .positive()

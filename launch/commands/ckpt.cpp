@@ -88,6 +88,7 @@ void add(Command ckpt, const char* name, const char* help, int& exit_code,
   command
       .option("PATH", *path,
               "A step_N directory, or the directory that holds them (then the newest intact)")
+      .path()
       .required();
   command.run([path, action, &exit_code] { exit_code = action(*path); });
 }

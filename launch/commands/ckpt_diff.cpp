@@ -125,8 +125,9 @@ void add_ckpt_diff(Command ckpt, int& exit_code) {
       "diff", "Where two checkpoints differ; ends with 0 when nowhere, with 1 when somewhere");
   auto args = std::make_shared<Arguments>();
   app.option("A", args->a, "A step_N directory, or a directory of them (its newest intact)")
+      .path()
       .required();
-  app.option("B", args->b, "The other").required();
+  app.option("B", args->b, "The other").path().required();
   app.flag("--weights", args->weights,
            "Compare weights alone: no optimizer state, run state or attached files");
   app.run([args, &exit_code] { exit_code = run(*args); });

@@ -57,8 +57,9 @@ void add_ckpt_export(Command ckpt, int&) {
   auto args = std::make_shared<Export>();
   app.option("CHECKPOINT", args->checkpoint,
              "A step_N directory, or a directory of them (its newest intact)")
+      .path()
       .required();
-  app.option("OUT", args->output, "Directory to make").required();
+  app.option("OUT", args->output, "Directory to make").path().required();
   app.option("--to", args->format, "safetensors: as Hugging Face's GPT2LMHeadModel loads it")
       .required()
       .one_of({"safetensors"});
@@ -73,18 +74,21 @@ void add_ckpt_import(Command ckpt, int&) {
   const Command app = ckpt.subcommand("import", "Make a checkpoint of another program's weights");
   auto args = std::make_shared<Import>();
   app.option("IN", args->request.input, "The file; of safetensors also an index or a directory")
+      .path()
       .required();
-  app.option("OUT", args->request.output, "Directory of the checkpoint").required();
+  app.option("OUT", args->request.output, "Directory of the checkpoint").path().required();
   app.option("--from", args->format,
              "safetensors (Hugging Face's GPT-2), or llmc (gpt2_124M.bin of llm.c)")
       .required()
       .one_of({"safetensors", "llmc"});
   app.option("--config", args->request.config,
              "YAML file of the run that the checkpoint is for; default: the model as the files "
-             "describe it");
+             "describe it")
+      .path();
   app.option("--tokenizer", args->request.tokenizer,
              "Directory with vocab.json and merges.txt, or what weft prepare wrote; default: "
              "that of IN")
+      .path()
       .type_name("DIR");
   app.run([args] { run(*args); });
 }

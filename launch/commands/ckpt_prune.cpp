@@ -31,7 +31,9 @@ void run(const Arguments& args) {
 void add_ckpt_prune(Command ckpt, int&) {
   const Command app = ckpt.subcommand("prune", "Delete old checkpoints of a directory");
   auto args = std::make_shared<Arguments>();
-  app.option("DIR", args->directory, "The directory that holds the step_N directories").required();
+  app.option("DIR", args->directory, "The directory that holds the step_N directories")
+      .path()
+      .required();
   app.option("--keep-last", args->retention.keep_last, "Newest intact checkpoints to keep")
       .required()
       .between(1, 1'000'000)

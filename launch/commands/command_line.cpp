@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/base/nearest.h"
+#include "launch/config/path_text.h"
 
 namespace weft {
 
@@ -75,6 +76,18 @@ Option Option::needs(Option other) const {
 
 Option Option::hidden() const {
   option_->group("");
+  return *this;
+}
+
+Option Option::path() const {
+  option_->transform(CLI::Validator(
+      [](std::string& value) {
+        PathText text = expand_home(value);
+        if (!text.problem.empty()) return value + " " + text.problem;
+        value = std::move(text.path);
+        return std::string();
+      },
+      ""));
   return *this;
 }
 

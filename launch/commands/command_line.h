@@ -44,6 +44,7 @@ class Option {
   Option excludes(Option other) const;
   Option needs(Option other) const;
   Option hidden() const;  // not in help
+  Option path() const;    // a leading `~` is the home directory (launch/config/path_text.h)
   bool given() const;     // once the command line has been parsed
 
  private:

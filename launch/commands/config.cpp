@@ -24,7 +24,7 @@ void add_show(Command config) {
   const auto options = std::make_shared<Options>();
   const Command show =
       config.subcommand("show", "Check a configuration and print every key with its value");
-  show.option("CONFIG", options->file, "A YAML file").required();
+  show.option("CONFIG", options->file, "A YAML file").path().required();
   show.option("--set", options->sets, "Override a key: --set train.steps=100 (repeatable)")
       .type_name("KEY=VALUE")
       .single();

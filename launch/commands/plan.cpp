@@ -79,7 +79,7 @@ void add_schedule(Command plan) {
   app.option("--costs", args->costs, "Times of forward, input gradient, weight gradient, transfer")
       .type_name("F,B,W,T")
       .show_default();
-  app.option("--svg", args->svg, "Also write the picture to this file");
+  app.option("--svg", args->svg, "Also write the picture to this file").path();
   app.option("--width", args->width, "Columns of the text picture (default: the terminal's)")
       .between(20, 10000);
   app.flag("--steps", args->steps, "List every stage's steps, transfers included, instead");
@@ -120,7 +120,7 @@ using LayoutText = std::string (*)(const RunConfig&, const MeshShape&,
 void add_layout_plan(Command plan, const char* name, const char* help, LayoutText text) {
   const auto args = std::make_shared<LayoutArguments>();
   const Command app = plan.subcommand(name, help);
-  app.option("config", args->config, "A run's or a model's YAML file").required();
+  app.option("config", args->config, "A run's or a model's YAML file").path().required();
   app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE");
   app.option("--world", args->world, "Ranks of the job (default: those of mesh, dp 1 if auto)")
       .between(int64_t{1}, int64_t{1} << 20);

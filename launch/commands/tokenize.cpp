@@ -95,17 +95,19 @@ void detokenize(const Options& options) {
 const Command add_command(Command root, const char* name, const char* help, Options& options) {
   const Command command = root.subcommand(name, help);
   const Option from =
-      command.option("--from", options.from,
-                     "A directory with tokenizer.json: a prepared dataset or a checkpoint");
+      command
+          .option("--from", options.from,
+                  "A directory with tokenizer.json: a prepared dataset or a checkpoint")
+          .path();
   const auto add = [&](const char* option, std::string& value, const char* text) {
-    command.option(option, value, text).excludes(from);
+    return command.option(option, value, text).excludes(from);
   };
   add("--tokenizer", options.spec.kind, "byte, char, gpt2, r50k or cl100k");
-  add("--vocab", options.spec.vocab, "gpt2: the file vocab.json");
-  add("--merges", options.spec.merges, "gpt2: the file merges.txt");
-  add("--ranks", options.spec.ranks, "r50k, cl100k: the tiktoken file");
-  add("--text-for-vocab", options.text_for_vocab, "char: a text that has every character");
-  command.option("FILE", options.input, "What to read; - is standard input, the default");
+  add("--vocab", options.spec.vocab, "gpt2: the file vocab.json").path();
+  add("--merges", options.spec.merges, "gpt2: the file merges.txt").path();
+  add("--ranks", options.spec.ranks, "r50k, cl100k: the tiktoken file").path();
+  add("--text-for-vocab", options.text_for_vocab, "char: a text that has every character").path();
+  command.option("FILE", options.input, "What to read; - is standard input, the default").path();
   return command;
 }
 

@@ -134,7 +134,7 @@ void add_verify_command(Command root, int& exit_code) {
   const Command app = root.subcommand(
       "verify", "Train a shrunken model on every layout and compare it with one rank");
   auto args = std::make_shared<Arguments>();
-  app.option("config", args->config, "A run's or a model's YAML file").required();
+  app.option("config", args->config, "A run's or a model's YAML file").path().required();
   app.option("--set", args->sets, "Override a key (repeatable)").type_name("KEY=VALUE");
   app.option("--ranks", args->ranks, "Layouts of up to this many ranks (4)").between(1, 64);
   app.option("--transport", args->transport,

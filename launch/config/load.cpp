@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/field_text.h"
 #include "launch/config/config_file.h"
 #include "launch/config/cross_check.h"
+#include "launch/config/path_text.h"
 #include "launch/config/reader.h"
 #include "launch/config/yaml_tree.h"
 
@@ -120,7 +122,11 @@ class FileLoader {
       fail_at(where,
               "include: not a path; legal: a path, or a list of paths such as [a.yaml, b.yaml]");
     } else {
-      const fs::path path = fs::path(includer).parent_path() / at.scalar.text;
+      const PathText text = expand_path(at.scalar.text);
+      if (!text.problem.empty()) {
+        return fail_at(where, fmt::format("include: {} {}", shown(at.scalar.text), text.problem));
+      }
+      const fs::path path = fs::path(includer).parent_path() / text.path;
       load(path.lexically_normal().string(), where);
     }
   }

@@ -38,4 +38,10 @@ std::string config_digest(const RunConfig&);
 // sequence length and data.
 std::vector<std::string> training_changes(const RunConfig& at_checkpoint, const RunConfig& now);
 
+// Throws Error{config} naming the key and both values where `now` would compute something else with
+// the weights of `checkpoint`, which was trained as `at_checkpoint` says, although they have the
+// same shapes.
+void require_same_meaning(const RunConfig& at_checkpoint, const RunConfig& now,
+                          const std::string& checkpoint);
+
 }  // namespace weft

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/field_text.h"
 #include "core/base/nearest.h"
 #include "launch/config/config_file.h"
+#include "launch/config/path_text.h"
 
 namespace weft {
 
@@ -31,6 +33,15 @@ std::string_view kind_in_words(YamlNode::Kind kind) {
     default:
       return "a value";
   }
+}
+
+// A path as the file system is to have it; other texts as they are. What is wrong with it, or "".
+std::string expand(const Field& field, Scalar& value) {
+  if (field.text != TextRule::path) return "";
+  PathText text = expand_path(value.text);
+  if (!text.problem.empty()) return fmt::format("{} {}", shown(value.text), text.problem);
+  value.text = std::move(text.path);
+  return "";
 }
 
 }  // namespace
@@ -155,8 +166,7 @@ void ConfigReader::read_value(const Field& field, const YamlNode& key, const Yam
     return;
   }
   if (value.kind == Kind::scalar) {
-    const auto problem = assign(field, value.scalar);
-    if (problem) report(source.at(value), field.key, *problem);
+    assign_scalar(field, value.scalar, source.at(value));
   } else {
     // The position of an empty value is that of whatever follows it.
     const YamlNode& at = value.kind == Kind::null ? key : value;
@@ -164,6 +174,13 @@ void ConfigReader::read_value(const Field& field, const YamlNode& key, const Yam
            fmt::format("is {}; legal: {}", kind_in_words(value.kind), legal_values(field)));
   }
   origins_[field.key] = source.at(value.kind == Kind::null ? key : value);
+}
+
+void ConfigReader::assign_scalar(const Field& field, Scalar value, const std::string& where) {
+  const std::string unreadable = expand(field, value);
+  if (!unreadable.empty()) return report(where, field.key, unreadable);
+  const auto problem = assign(field, value);
+  if (problem) report(where, field.key, *problem);
 }
 
 void ConfigReader::read_list(const Field& field, const YamlNode& list, const Source& source) {
@@ -177,7 +194,11 @@ void ConfigReader::read_list(const Field& field, const YamlNode& list, const Sou
              fmt::format("has an element that is {}; legal: {}", kind_in_words(item.kind),
                          legal_values(field)));
     }
-    values.push_back(item.scalar);
+    Scalar scalar = item.scalar;
+    const std::string problem = expand(field, scalar);
+    if (!problem.empty()) report(source.at(item), field.key, problem);
+    only_scalars = only_scalars && problem.empty();
+    values.push_back(std::move(scalar));
   }
   origins_[field.key] = source.at(list);
   if (!only_scalars) return;
@@ -208,8 +229,7 @@ void ConfigReader::read_override(std::string_view override_text, const std::stri
     return;
   }
   if (!field->is_list()) {
-    const auto problem = assign(*field, {.text = value.text, .quoted = false});
-    if (problem) report(where, key, *problem);
+    assign_scalar(*field, {.text = value.text, .quoted = false}, where);
     return;
   }
   const YamlDocument document = parse_yaml(value.text);

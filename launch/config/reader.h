@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/field_text.h"
 #include "core/base/fields.h"
 #include "launch/config/run_config.h"
 #include "launch/config/yaml_tree.h"
@@ -46,6 +47,7 @@ class ConfigReader {
   void read_map(const YamlNode& map, const std::string& prefix, const Source& source);
   void read_value(const Field& field, const YamlNode& key, const YamlNode& value,
                   const Source& source);
+  void assign_scalar(const Field& field, Scalar value, const std::string& where);
   void read_list(const Field& field, const YamlNode& list, const Source& source);
   const Field* find(const std::string& key) const;
   std::string unknown_key(const std::string& key) const;  // the message

@@ -8,7 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/half.h"
-#include "core/interchange/strict_json.h"
+#include "core/base/strict_json.h"
 
 namespace weft {
 namespace {

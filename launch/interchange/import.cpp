@@ -14,6 +14,7 @@
 #include "core/checkpoint/files.h"
 #include "core/interchange/gpt2_config.h"
 #include "core/interchange/gpt2_layout.h"
+#include "core/interchange/input.h"
 #include "core/interchange/llmc_model.h"
 #include "core/interchange/safetensors.h"
 #include "data/tokenizer/tokenizer.h"
@@ -40,18 +41,17 @@ struct Source {
 
 std::string read_small_file(const fs::path& path) {
   constexpr int64_t kLimit = 1 << 20;
-  const std::string parent = path.parent_path().empty() ? "." : path.parent_path().string();
-  return read_text(open_regular(open_directory(parent), path.filename().string(), path.string()),
-                   kLimit, path.string());
+  return read_text(open_input(path.string()), kLimit, path.string());
 }
 
 Source open_safetensors(const std::string& input) {
   const auto file = std::make_shared<SafetensorsModel>(SafetensorsModel::open(input));
+  std::error_code error;
   const fs::path directory =
-      fs::is_directory(input) ? fs::path(input) : fs::path(input).parent_path();
+      fs::is_directory(input, error) ? fs::path(input) : fs::path(input).parent_path();
   Source source;
   const fs::path config = directory / "config.json";
-  if (fs::exists(config)) {
+  if (fs::exists(config, error)) {
     source.model = parse_gpt2_config(read_small_file(config), config.string());
     source.model_path = config.string();
   }
@@ -116,10 +116,11 @@ RunConfig config_of(const ImportRequest& request, const Source& source) {
 
 std::unique_ptr<Tokenizer> find_tokenizer(const ImportRequest& request) {
   const bool beside = request.tokenizer.empty();
-  if (beside && !fs::is_directory(request.input)) return nullptr;
+  std::error_code error;
+  if (beside && !fs::is_directory(request.input, error)) return nullptr;
   const fs::path directory(beside ? request.input : request.tokenizer);
   const fs::path vocab = directory / "vocab.json", merges = directory / "merges.txt";
-  if (fs::exists(vocab) && fs::exists(merges)) {
+  if (fs::exists(vocab, error) && fs::exists(merges, error)) {
     return load_tokenizer(
         {.kind = "gpt2", .vocab = vocab.string(), .merges = merges.string(), .ranks = {}});
   }

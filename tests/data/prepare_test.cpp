@@ -107,7 +107,7 @@ TEST_F(Prepare, cuts_between_jsonl_documents) {
   std::string lines;
   for (int i = 0; i < 10; ++i) lines += fmt::format("{{\"body\": \"text {}\"}}\n", i);
   PrepareOptions jsonl = options("byte", {write("a.jsonl", lines)});
-  jsonl.jsonl_field = "body";
+  jsonl.corpus.jsonl_field = "body";
   jsonl.validation_fraction = 0.15;  // 51 of 60 characters: the document that holds it stays whole
   prepare(jsonl, {});
   EXPECT_EQ(decoded("validation"), "text 9");

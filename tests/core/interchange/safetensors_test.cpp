@@ -260,16 +260,30 @@ TEST_F(SafetensorsFiles, OfAnIndexThatLiesAreRefused) {
   EXPECT_THAT(with(R"("a":"one.safetensors","x":"one.safetensors")"),
               HasSubstr("lists tensor 'x' in one.safetensors, which does not hold it"));
   EXPECT_THAT(with(R"("a":"one.safetensors","b":"again.safetensors")"), HasSubstr("another file"));
-  EXPECT_THAT(with(R"("a":"none.safetensors")"), HasSubstr("is missing"));
+  EXPECT_THAT(with(R"("a":"none.safetensors")"), HasSubstr("No such file"));
   EXPECT_THAT(with(""), HasSubstr("no weight_map"));
   EXPECT_THAT(with(R"("a":"one.safetensors","a":"one.safetensors")"), HasSubstr("there twice"));
   for (const char* file : {"/etc/passwd", "../one.safetensors", "..", "", "x/one.safetensors",
                            "one\\u0000.safetensors"}) {
     EXPECT_THAT(with(std::string("\"a\":\"") + file + "\""), HasSubstr("no name of a file beside"));
   }
-  std::filesystem::create_symlink("one.safetensors", path("link.safetensors"));
-  EXPECT_THAT(with(R"("a":"link.safetensors")"), HasSubstr("symbolic link"));
-  EXPECT_EQ(refusal_of(path("link.safetensors")), "");  // named by the user
+  std::filesystem::create_directory(path("folder.safetensors"));
+  EXPECT_THAT(with(R"("a":"folder.safetensors")"), HasSubstr("is a directory"));
+  ASSERT_EQ(mkfifo(path("pipe.safetensors").c_str(), 0600), 0);
+  EXPECT_THAT(with(R"("a":"pipe.safetensors")"), HasSubstr("no regular file"));
+}
+
+// As caches of downloads keep them.
+TEST_F(SafetensorsFiles, MayBeLinks) {
+  std::filesystem::create_directory(path("blobs"));
+  put_tensor("blobs/1", "a", 2);
+  std::filesystem::create_symlink("blobs/1", path("one.safetensors"));
+  std::filesystem::create_symlink("blobs/1", path("model.safetensors"));
+  EXPECT_EQ(refusal_of(path("one.safetensors")), "");
+  EXPECT_EQ(refusal_of(path(".")), "");
+  put("blobs/2", R"({"weight_map":{"a":"one.safetensors"}})");
+  std::filesystem::create_symlink("blobs/2", path("model.safetensors.index.json"));
+  EXPECT_EQ(refusal_of(path(".")), "");
 }
 
 }  // namespace

@@ -116,6 +116,8 @@ TEST(Lines, OneObjectALineAndBack) {
   EXPECT_EQ(text_of_lines(*tokenizer, "{\"ids\":[97,10]}\n{\"ids\":[195,169]}\n{\"ids\":[]}\n"),
             "{\"text\":\"a\\n\"}\n{\"text\":\"\xC3\xA9\"}\n{\"text\":\"\"}\n");
   EXPECT_EQ(ids_of_lines(*tokenizer, ""), "");
+  EXPECT_EQ(ids_of_lines(*tokenizer, "{\"text\":null,\"x\":1e999}"), "{\"ids\":[]}\n");
+  EXPECT_EQ(text_of_lines(*tokenizer, "{\"x\":[NaN],\"ids\":[ 97 , 98 ]}"), "{\"text\":\"ab\"}\n");
 }
 
 TEST(Lines, SaysWhichLineIsWrong) {
@@ -123,19 +125,25 @@ TEST(Lines, SaysWhichLineIsWrong) {
   const auto text = [&](const std::string& line) {
     return message_of([&] { ids_of_lines(*tokenizer, "{\"text\":\"\"}\n" + line); });
   };
-  EXPECT_THAT(text("{\"text\":\"a"), HasSubstr("in.txt:2: not JSON"));
-  EXPECT_THAT(text("\n"), HasSubstr("in.txt:2: not JSON"));
-  EXPECT_THAT(text("[]"), HasSubstr("in.txt:2: not a JSON object"));
+  EXPECT_THAT(text("{\"text\":\"a"), HasSubstr("in.txt:2: broken JSON"));
+  EXPECT_THAT(text("\n"), HasSubstr("in.txt:2: is no JSON"));
+  EXPECT_THAT(text("[]"), HasSubstr("in.txt:2: is a list, not an object"));
   EXPECT_THAT(text("{\"txt\":\"a\"}"), HasSubstr("in.txt:2: no string \"text\""));
   EXPECT_THAT(text("{\"text\":5}"), HasSubstr("in.txt:2: no string \"text\""));
-  EXPECT_THAT(text("{\"text\":\"\xFF\"}"), HasSubstr("in.txt:2: not JSON"));
+  EXPECT_THAT(text("{\"text\":\"\xFF\"}"), HasSubstr("in.txt:2: not UTF-8"));
   const auto ids = [&](const std::string& line) {
     return message_of([&] { text_of_lines(*tokenizer, "{\"ids\":[]}\n" + line); });
   };
-  EXPECT_THAT(ids("{\"ids\":5}"), HasSubstr("in.txt:2: no list \"ids\""));
+  EXPECT_THAT(ids("{\"ids\":5}"), HasSubstr("in.txt:2: field 'ids' is a number, not a list"));
+  EXPECT_THAT(ids("{}"), HasSubstr("in.txt:2: no list \"ids\""));
   EXPECT_THAT(ids("{\"ids\":[256]}"), HasSubstr("in.txt:2: 256 is not an id"));
   EXPECT_THAT(ids("{\"ids\":[-1]}"), HasSubstr("in.txt:2: -1 is not an id"));
   EXPECT_THAT(ids("{\"ids\":[1.5]}"), HasSubstr("in.txt:2: 1.5 is not an id"));
+  EXPECT_THAT(ids("{\"ids\":[" + std::string(150'000, '[')), HasSubstr("in.txt:2: [[["));
+  for (const char* id : {"01", "1e3", "null", "\"1\"", "99999999999999999999", ""}) {
+    EXPECT_THAT(ids(std::string("{\"ids\":[1, ") + id + " ]}"), HasSubstr("is not an id")) << id;
+  }
+  EXPECT_THAT(ids("{\"ids\":[1],\"ids\":[2]}"), HasSubstr("in.txt:2: field 'ids' is there twice"));
   EXPECT_THAT(ids("{\"ids\":[195]}"), HasSubstr("in.txt:2: the ids end or begin inside"));
 }
 

@@ -25,7 +25,7 @@ RunConfig unusual_config() {
   config.model.activation = GptConfig::Activation::relu;
   config.model.bias = false;
   config.model.dropout = 0.1 + 0.2;
-  config.data.train = {"a", "", "x: y", "[z]", "\"q\" \\ 'r'", "# no", "ä ", " ", "~", "1e3"};
+  config.data.train = {"a", "", "x: y", "[z]", "\"q\" \\ 'r'", "# no", "ä ", " ", "a$b${c}", "1e3"};
   config.data.train[1] = "*alias";
   config.data.format = DataConfig::Format::megatron;
   config.optimizer.eps = 4.9406564584124654e-300;

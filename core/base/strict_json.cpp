@@ -1,4 +1,4 @@
-#include "core/interchange/strict_json.h"
+#include "core/base/strict_json.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -18,9 +18,12 @@ std::string printable(std::string_view text) {
 
 nlohmann::json parse_strict_json(std::string_view text, const std::string& path) {
   constexpr int kDeepest = 64;
+  constexpr int64_t kMostValues = int64_t{1} << 23;
   using Json = nlohmann::json;
   std::vector<std::set<std::string>> keys;
+  int64_t values = 0;
   const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (++values > kMostValues) fail(ErrorKind::input, "{}: over {} values", path, kMostValues);
     if (depth > kDeepest) fail(ErrorKind::input, "{}: nested over {} deep", path, kDeepest);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
