@@ -1,5 +1,7 @@
 #include "core/model/generator.h"
 
+#include <limits>
+
 namespace weft {
 
 struct Generator::Memory {
@@ -64,8 +66,8 @@ void Generator::lay_out(Memory& memory) {
   logits_ = memory.state.allocate({1, *config_.vocab_size}, DType::f32);
 }
 
-std::span<const float> Generator::compute_logits(std::span<const int32_t> window, int64_t cached,
-                                                 bool use_cache) {
+std::span<float> Generator::compute_logits(std::span<const int32_t> window, int64_t cached,
+                                           bool use_cache) {
   const std::span<const int32_t> fresh =
       use_cache ? window.subspan(static_cast<size_t>(cached)) : window;
   const auto count = static_cast<int64_t>(fresh.size());
@@ -97,6 +99,7 @@ void Generator::generate(std::span<const int32_t> prompt, const GenerationOption
            *config_.vocab_size);
     }
   }
+  constexpr float kImpossible = -std::numeric_limits<float>::infinity();
   Sampler sampler(options.sampling, *config_.vocab_size);
   std::vector<int32_t> text(prompt.begin(), prompt.end());
   const auto context = static_cast<size_t>(config_.context_length);
@@ -108,7 +111,8 @@ void Generator::generate(std::span<const int32_t> prompt, const GenerationOption
       cached = 0;
     }
     const std::span<const int32_t> window = std::span(text).subspan(begin);
-    const std::span<const float> logits = compute_logits(window, cached, options.use_cache);
+    const std::span<float> logits = compute_logits(window, cached, options.use_cache);
+    for (const int32_t id : options.never) logits[static_cast<size_t>(id)] = kImpossible;
     cached = static_cast<int64_t>(window.size());
     const int32_t next = sampler.sample(logits, i);
     if (options.stop && next == *options.stop) return;

@@ -16,6 +16,7 @@ struct GenerationOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 100;     // generated at most
   std::optional<int32_t> stop;  // ends generation; not emitted
+  std::vector<int32_t> never;   // ids that are not drawn, such as those that stand for no text
   bool use_cache = true;        // keys and values of earlier tokens are kept, not recomputed
 };
 
@@ -29,7 +30,8 @@ class Generator {
   ParameterSet& parameters() { return parameters_; }
 
   // Continues `prompt` (at least one token, each in the vocabulary) and calls emit for each new
-  // token as it comes. When the context is full, the earlier half of it is dropped.
+  // token as it comes. When the context is full, the earlier half of it is dropped. Throws
+  // Error{input} when the weights give logits that are not finite.
   void generate(std::span<const int32_t> prompt, const GenerationOptions& options,
                 const std::function<void(int32_t)>& emit);
 
@@ -39,8 +41,7 @@ class Generator {
   void lay_out(Memory& memory);
   // Logits after `window`, of which the first `cached` tokens are in the caches; on the host, until
   // the next call.
-  std::span<const float> compute_logits(std::span<const int32_t> window, int64_t cached,
-                                        bool use_cache);
+  std::span<float> compute_logits(std::span<const int32_t> window, int64_t cached, bool use_cache);
 
   GptConfig config_;
   DType dtype_;

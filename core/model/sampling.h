@@ -1,4 +1,8 @@
 // Sampling: the next token from logits. A pure function of (logits, options, draw number).
+//
+// Drawing is by the inverse of the distribution function over the ids in order of likelihood (of
+// equally likely ones the smaller id first). The ids are never sorted: one pass puts them into bins
+// of neighbouring logits, and only the bin that decides is put in order.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +24,37 @@ class Sampler {
   // Throws Error{usage} when an option is out of range.
   Sampler(const SamplingOptions& options, int64_t vocab_size);
 
-  // Token for draw `draw` (0, 1, ...): the same draw, options and logits give the same token. Ties
-  // go to the smaller id.
+  // Token for draw `draw` (0, 1, ...): the same draw, options and logits give the same token. A
+  // logit of minus infinity is never drawn. Throws Error{input} when a logit is NaN or plus
+  // infinity, or none is finite: the weights are broken.
   int32_t sample(std::span<const float> logits, int64_t draw);
 
  private:
+  struct Bin {
+    double mass = 0;  // sum of the unnormalised probabilities
+    int64_t count = 0;
+  };
   struct Candidate {
     int32_t id;
-    double weight;  // logit, then unnormalised probability
+    float logit;
+    float weight;  // unnormalised probability
   };
+  // The likeliest ids up to one of them.
+  struct Prefix {
+    double mass = 0;
+    int32_t last = -1;
+  };
+
+  void fill_bins(std::span<const float> logits, float smallest, float largest);
+  // The shortest prefix that has `count` ids, or whose mass reaches `mass`; all where none does.
+  Prefix prefix_of(std::span<const float> logits, int64_t count, double mass);
+  void order_bin(std::span<const float> logits, size_t bin);
+
   SamplingOptions options_;
-  std::vector<Candidate> candidates_;
+  std::vector<float> weights_;      // by id
+  std::vector<uint16_t> bin_of_;    // by id
+  std::vector<Bin> bins_;           // likeliest first
+  std::vector<Candidate> ordered_;  // of one bin, likeliest first
 };
 
 }  // namespace weft

@@ -178,15 +178,25 @@ void BpeTokenizer::encode(std::string_view text, bool specials, std::vector<Toke
   encoder.encode(text.substr(begin));
 }
 
+const SpecialToken* BpeTokenizer::special_of(TokenId id) const {
+  const auto special =
+      std::ranges::find_if(specials_, [&](const SpecialToken& s) { return s.id == id; });
+  return special == specials_.end() ? nullptr : &*special;
+}
+
+bool BpeTokenizer::has(TokenId id) const {
+  if (id >= 0 && id < tokens_.size() && !tokens_.bytes(id).empty()) return true;
+  return special_of(id) != nullptr;
+}
+
 void BpeTokenizer::decode(std::span<const TokenId> ids, std::string& out) const {
   for (const TokenId id : ids) {
     if (id >= 0 && id < tokens_.size() && !tokens_.bytes(id).empty()) {
       out += tokens_.bytes(id);
       continue;
     }
-    const auto special = std::find_if(specials_.begin(), specials_.end(),
-                                      [&](const SpecialToken& s) { return s.id == id; });
-    if (special == specials_.end()) {
+    const SpecialToken* special = special_of(id);
+    if (special == nullptr) {
       fail(ErrorKind::input, "token id {} is not in the {} vocabulary [0, {}){}", id, kind_,
            vocab_size_, id >= 0 && id < vocab_size_ ? ": it leaves this id unused" : "");
     }

@@ -37,6 +37,7 @@ class BpeTokenizer final : public Tokenizer {
   explicit BpeTokenizer(BpeModel model);
 
   int64_t vocab_size() const override { return vocab_size_; }
+  bool has(TokenId id) const override;
   void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const override;
   void decode(std::span<const TokenId> ids, std::string& out) const override;
   size_t safe_cut(std::string_view text) const override { return weft::safe_cut(pattern_, text); }
@@ -50,6 +51,7 @@ class BpeTokenizer final : public Tokenizer {
   class Encoder;
 
   void find_whole_tokens();
+  const SpecialToken* special_of(TokenId id) const;  // null where it is none
   const SpecialToken* find_special(std::string_view text, size_t& pos) const;
 
   std::string kind_;

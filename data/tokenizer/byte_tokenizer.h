@@ -8,6 +8,7 @@ namespace weft {
 class ByteTokenizer final : public Tokenizer {
  public:
   int64_t vocab_size() const override { return 256; }
+  bool has(TokenId id) const override { return id >= 0 && id < 256; }
   void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const override;
   void decode(std::span<const TokenId> ids, std::string& out) const override;
   size_t safe_cut(std::string_view text) const override { return text.size(); }

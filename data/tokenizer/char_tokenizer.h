@@ -14,6 +14,7 @@ class CharTokenizer final : public Tokenizer {
   explicit CharTokenizer(std::vector<char32_t> code_points);
 
   int64_t vocab_size() const override { return static_cast<int64_t>(code_points_.size()); }
+  bool has(TokenId id) const override { return id >= 0 && id < vocab_size(); }
   void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const override;
   void decode(std::span<const TokenId> ids, std::string& out) const override;
   size_t safe_cut(std::string_view text) const override;

@@ -39,6 +39,9 @@ class Tokenizer {
   // (char tokenizer only).
   virtual void encode(std::string_view text, bool specials, std::vector<TokenId>& out) const = 0;
 
+  // Whether the id stands for something, so that decode takes it.
+  virtual bool has(TokenId id) const = 0;
+
   // Appends the bytes of `ids` to `out`; a cut through a token sequence may end inside a character.
   // Throws Error{input} on an id outside the vocabulary.
   virtual void decode(std::span<const TokenId> ids, std::string& out) const = 0;

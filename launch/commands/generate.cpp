@@ -43,6 +43,16 @@ std::optional<TokenId> stop_token(const Tokenizer& tokenizer, const std::string&
   return ids.front();
 }
 
+// A model may have more ids than its tokenizer has tokens, for the sake of round sizes.
+std::vector<TokenId> ids_without_token(const Tokenizer& tokenizer, int64_t vocab_size) {
+  std::vector<TokenId> ids;
+  for (int64_t id = 0; id < vocab_size; ++id) {
+    if (!tokenizer.has(static_cast<TokenId>(id))) ids.push_back(static_cast<TokenId>(id));
+  }
+  if (std::ssize(ids) < vocab_size) return ids;
+  fail(ErrorKind::input, "{}: has none of the model's {} ids", tokenizer.description(), vocab_size);
+}
+
 // Whole characters at once: a terminal cannot show half of one.
 class CharacterPrinter {
  public:
@@ -91,6 +101,7 @@ void run(Arguments& args) {
          model.path);
   }
   args.options.use_cache = !args.no_cache;
+  args.options.never = ids_without_token(*model.tokenizer, *model.config.model.vocab_size);
   args.options.stop = stop_token(*model.tokenizer, args.stop);
   const std::vector<TokenId> ids = encode_prompt(*model.tokenizer, args.prompt);
   if (!args.no_echo) std::fwrite(args.prompt.data(), 1, args.prompt.size(), stdout);
@@ -108,6 +119,7 @@ void add_generate_command(Command root, int&) {
   auto args = std::make_shared<Arguments>();
   app.option("--checkpoint", args->checkpoint,
              "A checkpoint, or a directory of them (its newest intact one)")
+      .path()
       .required();
   app.option("--prompt", args->prompt, "Text to continue");
   app.option("--tokens", args->options.max_tokens, "Tokens to generate at most")
