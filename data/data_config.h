@@ -13,16 +13,19 @@ namespace weft {
 struct DataConfig {
   enum class Format { automatic, weft, llmc, megatron };
   enum class Order { windows, documents };
+  enum class Verify { once, always, never };
   friend constexpr auto enum_names(Format) {
     return named_values("auto", "weft", "llmc", "megatron");
   }
   friend constexpr auto enum_names(Order) { return named_values("windows", "documents"); }
+  friend constexpr auto enum_names(Verify) { return named_values("once", "always", "never"); }
 
   std::vector<std::string> train;
   std::vector<std::string> validation;
   Format format = Format::automatic;
   Order order = Order::windows;
   std::optional<int64_t> stride;
+  Verify verify = Verify::once;
 
   void fields(FieldList& list) {
     list.key("train", train, TextRule::path,
@@ -38,6 +41,10 @@ struct DataConfig {
              "into sequences.");
     list.key_auto("stride", stride, between(1, 1 << 30), "tokens", "train.sequence_length",
                   "Distance between the starts of neighbouring windows; order: windows only.");
+    list.key("verify", verify,
+             "When files are read through to be held to their digests. once: at the first start "
+             "with a file, and again when its size, inode or times have changed; always: at every "
+             "start; never: not at all, but for what files of other programs do not record.");
   }
 };
 

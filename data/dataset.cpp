@@ -157,10 +157,10 @@ std::string Dataset::digest() const {
 }
 
 Dataset open_dataset(std::span<const std::string> paths, DataConfig::Format format,
-                     const SampleSpec& spec, int64_t vocab_size) {
+                     const SampleSpec& spec, int64_t vocab_size, ContentCheck& check) {
   std::vector<std::unique_ptr<TokenSource>> sources;
   for (const std::string& path : paths) {
-    sources.push_back(open_tokens(path, format));
+    sources.push_back(open_tokens(path, format, check));
     require_vocabulary(*sources.back(), vocab_size);
   }
   return Dataset(std::move(sources), spec);

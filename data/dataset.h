@@ -81,6 +81,6 @@ class Dataset {
 // Opens `paths` and builds a dataset that holds every id below `vocab_size`.
 // Throws as open_tokens, require_vocabulary and Dataset do.
 Dataset open_dataset(std::span<const std::string> paths, DataConfig::Format format,
-                     const SampleSpec& spec, int64_t vocab_size);
+                     const SampleSpec& spec, int64_t vocab_size, ContentCheck& check);
 
 }  // namespace weft

@@ -66,6 +66,16 @@ InputFile::InputFile(const std::string& path, std::string_view what) : path_(pat
   identity_ = {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
 }
 
+FileStamp InputFile::stamp() const {
+  struct stat info {};
+  if (::fstat(handle_.get(), &info) != 0)
+    fail(ErrorKind::io, "{}: {}", path_, std::strerror(errno));
+  const auto ns = [](const timespec& time) {
+    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  return {info.st_size, static_cast<uint64_t>(info.st_ino), ns(info.st_mtim), ns(info.st_ctim)};
+}
+
 void InputFile::read(int64_t offset, std::span<std::byte> out) const {
   size_t done = 0;
   while (done < out.size()) {

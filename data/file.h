@@ -29,6 +29,15 @@ class FileHandle {
   int fd_;
 };
 
+// What tells that a file was changed without reading it; times in nanoseconds since 1970.
+struct FileStamp {
+  int64_t bytes = 0;
+  uint64_t inode = 0;
+  int64_t modified_ns = 0;  // the content
+  int64_t changed_ns = 0;   // the content or the inode; no program can set it back
+  bool operator==(const FileStamp&) const = default;
+};
+
 // A regular file open for reading. Const methods may be called from several threads at once.
 class InputFile {
  public:
@@ -40,6 +49,9 @@ class InputFile {
   int64_t size() const { return size_; }  // bytes, when it was opened
   // Two paths are one file where these are equal.
   std::pair<uint64_t, uint64_t> identity() const { return identity_; }
+
+  // As it is now. Throws Error{io}.
+  FileStamp stamp() const;
 
   // Fills `out` with the bytes from `offset` on. Throws Error{input} where the file ends before
   // (it was truncated since), Error{io} where the read fails.

@@ -82,6 +82,8 @@ TokenLayout read_llmc_layout(const std::string& path) {
                      .documents = {},
                      .document_start = kind.document_start,
                      .format = "llm.c",
+                     .index = std::nullopt,
+                     .file_digest = {},
                      .index_digest = {},
                      .info = {}};
   layout.info.path = path;

@@ -153,7 +153,7 @@ std::string prefix_of(const std::string& path) {
 
 TokenLayout read_megatron_layout(const std::string& path) {
   const std::string prefix = prefix_of(path);
-  const InputFile index_file(prefix + ".idx", "Megatron index");
+  InputFile index_file(prefix + ".idx", "Megatron index");
   InputFile file(prefix + ".bin", "Megatron data");
   Index index = read_header(index_file);
   read_sequences(index_file, index);
@@ -174,7 +174,9 @@ TokenLayout read_megatron_layout(const std::string& path) {
                      .documents = std::move(documents),
                      .document_start = std::nullopt,
                      .format = "megatron",
-                     .index_digest = digest_of(index_file),
+                     .index = std::move(index_file),
+                     .file_digest = {},
+                     .index_digest = {},
                      .info = {}};
   layout.info.path = path;
   return layout;

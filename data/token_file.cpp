@@ -31,7 +31,9 @@ DataConfig::Format format_of_file(const std::string& path) {
   const std::span filled(head.data(), static_cast<size_t>(std::min<int64_t>(8, file.size())));
   file.read(0, filled);
   if (std::memcmp(head.data(), "MMIDIDX", 7) == 0) return DataConfig::Format::megatron;
-  if (fs::exists(fs::path(path).replace_extension(".idx"))) return DataConfig::Format::megatron;
+  std::error_code error;
+  if (fs::exists(fs::path(path).replace_extension(".idx"), error))
+    return DataConfig::Format::megatron;
   if (std::memcmp(head.data(), "WEFTTOKS", 8) == 0) {
     fail(ErrorKind::input, "{}: part of a dataset; name its directory instead", path);
   }
@@ -58,13 +60,19 @@ DataConfig::Format detect(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<TokenSource> open_tokens(const std::string& path, DataConfig::Format format) {
+  ContentCheck nothing;
+  return open_tokens(path, format, nothing);
+}
+
+std::unique_ptr<TokenSource> open_tokens(const std::string& path, DataConfig::Format format,
+                                         ContentCheck& check) {
   switch (format == DataConfig::Format::automatic ? detect(path) : format) {
     case DataConfig::Format::weft:
-      return make_token_source(read_weft_layout(path));
+      return make_token_source(read_weft_layout(path), check);
     case DataConfig::Format::llmc:
-      return make_token_source(read_llmc_layout(path));
+      return make_token_source(read_llmc_layout(path), check);
     case DataConfig::Format::megatron:
-      return make_token_source(read_megatron_layout(path));
+      return make_token_source(read_megatron_layout(path), check);
     case DataConfig::Format::automatic:
       break;
   }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -59,13 +60,30 @@ class TokenSource {
   virtual void verify() const = 0;
 };
 
+class ContentMemory;
+
+// How files are read through when they are opened: what for, and what comes of it. Foreign formats
+// carry neither digest nor largest id, so that they must be read unless `memory` knows them.
+struct ContentCheck {
+  const ContentMemory* memory = nullptr;  // where what was read is kept between runs
+  bool verify = false;                    // whether files with a recorded digest are held to it
+  bool reread = false;                    // whether everything is read, whatever memory says
+  // Told before a file is read through.
+  std::function<void(const std::string& path, int64_t bytes)> announce = {};
+  int64_t bytes_read = 0;                 // so far
+  std::vector<std::string> notices = {};  // what could not be kept
+};
+
 // Opens `path` for reading:
 //   weft      a dataset directory (DIR/train) of weft prepare
 //   llmc      an llm.c .bin file, uint16 (version 1) or Llama-3 uint32 (version 7)
 //   megatron  PREFIX, PREFIX.bin or PREFIX.idx of a Megatron indexed dataset
 //   automatic decides by what the path is and how the file begins
-// Foreign formats carry no digest and no largest id: they are read through once here.
+// Foreign formats are read through here unless check.memory knows them; with check.verify our own
+// are too, and Error{input} is thrown where the content is not what is recorded.
 // Throws Error{input} that names the file and the fix.
+std::unique_ptr<TokenSource> open_tokens(const std::string& path, DataConfig::Format format,
+                                         ContentCheck& check);
 std::unique_ptr<TokenSource> open_tokens(const std::string& path, DataConfig::Format format);
 
 // Tokens in memory as a source; `documents` as TokenSource::documents, empty for one document.

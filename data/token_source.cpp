@@ -10,8 +10,6 @@
 namespace weft {
 namespace {
 
-constexpr int64_t kBlockTokens = int64_t{1} << 16;
-
 // Reads and decodes ids [begin, begin + out.size()) through a buffer on the stack.
 void read_ids(const TokenLayout& layout, int64_t begin, std::span<TokenId> out) {
   std::array<std::byte, 8192> buffer;
@@ -32,54 +30,13 @@ void note_largest(std::span<const TokenId> ids, int64_t begin, LargestToken& lar
   if (it != ids.end() && *it > largest.id) largest = {*it, begin + (it - ids.begin())};
 }
 
-// Calls f(begin, ids) for the ids of the file in blocks, front to back.
-template <typename F>
-void for_each_block(const TokenLayout& layout, F&& f) {
-  std::vector<TokenId> ids(static_cast<size_t>(std::min(kBlockTokens, layout.count)));
-  for (int64_t begin = 0; begin < layout.count; begin += kBlockTokens) {
-    const std::span block(ids.data(),
-                          static_cast<size_t>(std::min(kBlockTokens, layout.count - begin)));
-    read_ids(layout, begin, block);
-    f(begin, std::span<const TokenId>(block));
-  }
-}
-
-// The first pass over a foreign file: refuses values that are no ids, notes the largest id and
-// where documents begin.
-void scan(TokenLayout& layout) {
-  const bool find_documents = layout.documents.empty() && layout.document_start.has_value();
-  if (find_documents) layout.documents.push_back(0);
-  for_each_block(layout, [&](int64_t begin, std::span<const TokenId> ids) {
-    const auto bad = std::find(ids.begin(), ids.end(), kNoToken);
-    if (bad != ids.end()) {
-      fail(
-          ErrorKind::input,
-          "{}: the {} value at position {} is no token id; ids lie in [0, 2^31), tokenize the text "
-          "again",
-          layout.file.path(), name(layout.code), begin + (bad - ids.begin()));
-    }
-    note_largest(ids, begin, layout.info.largest);
-    for (size_t i = 0; find_documents && i < ids.size(); ++i) {
-      const auto position = begin + static_cast<int64_t>(i);
-      if (ids[i] == *layout.document_start && position > 0) layout.documents.push_back(position);
-    }
-  });
-  if (find_documents) layout.documents.push_back(layout.count);
-}
-
-std::string content_digest(const TokenLayout& layout) {
-  DigestStream digest;
-  digest.add(digest_of(layout.file));
-  digest.add(layout.index_digest);
-  return to_string(digest.finish());
-}
-
 class FileTokens final : public TokenSource {
  public:
-  explicit FileTokens(TokenLayout layout) : layout_(std::move(layout)) {
-    if (layout_.info.digest.empty()) {
-      scan(layout_);
-      layout_.info.digest = content_digest(layout_);
+  FileTokens(TokenLayout layout, ContentCheck& check) : layout_(std::move(layout)) {
+    if (layout_.file_digest.empty()) {
+      take_content(check);
+    } else if (check.verify) {
+      require_content(check);
     }
     if (layout_.documents.empty()) layout_.documents = {0, layout_.count};
     const size_t documents = layout_.documents.size() - 1;
@@ -107,17 +64,40 @@ class FileTokens final : public TokenSource {
   }
 
   void verify() const override {
-    const std::string found = content_digest(layout_);
-    if (found != layout_.info.digest) {
-      fail(
-          ErrorKind::input,
-          "{}: the content has digest {}, recorded is {}; the file was changed or damaged, make it "
-          "again",
-          layout_.file.path(), found, layout_.info.digest);
-    }
+    ContentCheck check;
+    require_content(check);
   }
 
  private:
+  void take_content(ContentCheck& check) {
+    FileContent content = content_of(layout_, layout_.file, /*ids=*/true, check);
+    layout_.file_digest = content.digest;
+    layout_.info.largest = content.largest;
+    if (!content.documents.empty()) layout_.documents = std::move(content.documents);
+    if (layout_.index) {
+      layout_.index_digest = content_of(layout_, *layout_.index, /*ids=*/false, check).digest;
+    }
+    DigestStream digest;
+    digest.add(layout_.file_digest);
+    digest.add(layout_.index_digest);
+    layout_.info.digest = to_string(digest.finish());
+  }
+
+  void require_content(ContentCheck& check) const {
+    require_digest(layout_.file, layout_.file_digest, check);
+    if (layout_.index) require_digest(*layout_.index, layout_.index_digest, check);
+  }
+
+  void require_digest(const InputFile& file, const std::string& recorded,
+                      ContentCheck& check) const {
+    const std::string found = content_of(layout_, file, /*ids=*/false, check).digest;
+    if (found == recorded) return;
+    fail(ErrorKind::input,
+         "{}: the content has digest {}, recorded is {}; the file was changed or damaged, restore "
+         "it or make it again",
+         file.path(), found, recorded);
+  }
+
   TokenLayout layout_;
 };
 
@@ -160,8 +140,8 @@ class MemoryTokens final : public TokenSource {
 
 }  // namespace
 
-std::unique_ptr<TokenSource> make_token_source(TokenLayout layout) {
-  return std::make_unique<FileTokens>(std::move(layout));
+std::unique_ptr<TokenSource> make_token_source(TokenLayout layout, ContentCheck& check) {
+  return std::make_unique<FileTokens>(std::move(layout), check);
 }
 
 std::unique_ptr<TokenSource> memory_tokens(std::vector<TokenId> ids,

@@ -54,8 +54,7 @@ InputFile open_ids(const std::string& path, const DatasetManifest& manifest) {
   return file;
 }
 
-std::vector<int64_t> read_documents(const std::string& path, const DatasetManifest& manifest) {
-  const InputFile file(path, "document index");
+std::vector<int64_t> read_documents(const InputFile& file, const DatasetManifest& manifest) {
   require_size(file, manifest.documents_file.bytes);
   const auto header = read_header(file, kDocumentsMagic);
   require_field(file, "document count", load_u64(header, 16), manifest.documents);
@@ -65,7 +64,7 @@ std::vector<int64_t> read_documents(const std::string& path, const DatasetManife
   file.read(kTokensHeaderBytes, std::as_writable_bytes(std::span(documents)));
   if (documents.front() != 0 || documents.back() != manifest.tokens ||
       !std::is_sorted(documents.begin(), documents.end())) {
-    fail(ErrorKind::input, "{}: the documents do not ascend from 0 to {}; {}", path,
+    fail(ErrorKind::input, "{}: the documents do not ascend from 0 to {}; {}", file.path(),
          manifest.tokens, kFix);
   }
   return documents;
@@ -87,13 +86,17 @@ TokenLayout read_weft_layout(const std::string& directory) {
   const std::filesystem::path base(directory);
   const DatasetManifest manifest = read_manifest((base / kManifestName).string());
   InputFile file = open_ids((base / kTokensName).string(), manifest);
+  InputFile index((base / kDocumentsName).string(), "document index");
+  std::vector<int64_t> documents = read_documents(index, manifest);
   TokenLayout layout{.file = std::move(file),
                      .offset = kTokensHeaderBytes,
                      .count = manifest.tokens,
                      .code = manifest.code,
-                     .documents = read_documents((base / kDocumentsName).string(), manifest),
+                     .documents = std::move(documents),
                      .document_start = std::nullopt,
                      .format = "weft",
+                     .index = std::move(index),
+                     .file_digest = manifest.tokens_file.digest,
                      .index_digest = manifest.documents_file.digest,
                      .info = {}};
   DigestStream digest;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <new>
+#include <system_error>
 
 #include "core/base/directories.h"
 #include "launch/standard_streams.h"
@@ -30,6 +31,28 @@ int say(ErrorKind kind, const std::string& line) {
 }
 
 }  // namespace
+
+Error as_error(const std::exception& exception) {
+  if (const auto* error = dynamic_cast<const Error*>(&exception)) return *error;
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) {
+    return Error(ErrorKind::environment,
+                 "out of memory; a smaller model, batch or block needs less");
+  }
+  if (const auto* files = dynamic_cast<const std::filesystem::filesystem_error*>(&exception)) {
+    std::string paths = files->path1().string();
+    if (!files->path2().empty()) paths += " and " + files->path2().string();
+    const bool missing = files->code() == std::errc::no_such_file_or_directory;
+    const ErrorKind kind = missing ? ErrorKind::input : kind_of_path_error(files->code().value());
+    return Error(kind, fmt::format("{}: {}", paths, files->code().message()));
+  }
+  if (const auto* system = dynamic_cast<const std::system_error*>(&exception)) {
+    // A thread that cannot be made.
+    const bool no_room = system->code() == std::errc::resource_unavailable_try_again ||
+                         system->code() == std::errc::not_enough_memory;
+    return Error(no_room ? ErrorKind::environment : ErrorKind::internal, system->what());
+  }
+  return Error(ErrorKind::internal, exception.what());
+}
 
 std::optional<RankInWorld> announced_rank(GetVariable get) {
   constexpr const char* kVariables[][2] = {
@@ -70,19 +93,17 @@ int report_lost_output(std::string_view reason) {
 int report_current_exception() {
   try {
     throw;
-  } catch (const Error& error) {
+  } catch (const std::filesystem::filesystem_error& exception) {
+    const Error error = as_error(exception);
     return report_error(error.kind(), error.what());
-  } catch (const std::bad_alloc&) {
-    return report_error(ErrorKind::environment,
-                        "out of memory; a smaller model, batch or block needs less");
-  } catch (const std::filesystem::filesystem_error& error) {
-    return report_error(kind_of_path_error(error.code().value()), error.what());
-  } catch (const std::system_error& error) {
+  } catch (const std::system_error& exception) {
     // fmt throws where a line cannot be written.
-    if (finish_output()) return report_lost_output(error.code().message());
-    return report_error(ErrorKind::internal, error.what());
-  } catch (const std::exception& error) {
-    return report_error(ErrorKind::internal, error.what());
+    if (finish_output()) return report_lost_output(exception.code().message());
+    const Error error = as_error(exception);
+    return report_error(error.kind(), error.what());
+  } catch (const std::exception& exception) {
+    const Error error = as_error(exception);
+    return report_error(error.kind(), error.what());
   }
 }
 

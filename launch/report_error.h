@@ -28,6 +28,11 @@ std::optional<RankInWorld> announced_rank(GetVariable get);
 // "weft: KIND: MESSAGE\n", with "[rank R/N] " or "[rank R/N on HOST] " in front when N > 1.
 std::string error_line(ErrorKind kind, std::string_view message, std::optional<RankInWorld> place);
 
+// Any exception as what it means to the user: an Error as it is; what the file system or the
+// machine refused by its cause (permission, space, a path that cannot be); everything else is a bug
+// of ours.
+Error as_error(const std::exception& exception);
+
 // Writes error_line to standard error in one piece, so that the lines of several ranks do not mix,
 // and returns exit_code(kind). The first says it of this process, wherever its launcher put it.
 int report_error(ErrorKind kind, std::string_view message);

@@ -55,7 +55,7 @@ void set_init_from(Arguments& args) {
 void add_train_command(Command root, int& exit_code) {
   const Command app = root.subcommand("train", "Train a model as a YAML file describes it");
   auto args = std::make_shared<Arguments>();
-  app.option("CONFIG", args->train.config, "The run's YAML file").required();
+  app.option("CONFIG", args->train.config, "The run's YAML file").path().required();
   app.option("--set", args->train.sets, "Override a key: --set train.steps=100 (repeatable)")
       .type_name("KEY=VALUE")
       .single();
@@ -65,10 +65,12 @@ void add_train_command(Command root, int& exit_code) {
   // A variable of a script that is not set must not start a run over.
   app.option("--resume", args->resume,
              "auto (newest intact checkpoint of the run, if any) or a checkpoint's path")
+      .path()
       .not_empty();
   app.option("--init-from", args->init_from,
              "Begin with the weights of this checkpoint, fresh optimizer, step 0; sets "
              "load.weights")
+      .path()
       .not_empty()
       .type_name("PATH");
   app.option("--local-ranks", args->local_ranks, "Run this many ranks as threads of one process")
@@ -81,6 +83,7 @@ void add_train_command(Command root, int& exit_code) {
       app.option("--trace", args->trace,
                  "Write when operations and collectives run on each rank and stream, as JSON "
                  "for ui.perfetto.dev or chrome://tracing")
+          .path()
           .not_empty()
           .type_name("FILE");
   app.option("--trace-steps", args->trace_steps,

@@ -62,7 +62,8 @@ column.
 - Values are read strictly: `true` and `false`; integers in digits alone (`1000`, not `1e3`, `010`
   or `1_000`); finite decimal numbers (`0.1`, `1e-5`). Quotes make a text. Anchors, aliases, tags and
   duplicate keys are refused.
-- Paths of data and output are relative to the current directory.
+- Paths of data and output are relative to the current directory. In a path a leading `~` is the home
+  directory, and `$NAME` and `${NAME}` are variables of the environment, of which one that is not set is refused; `$$` is a dollar sign.
 )";
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
+#include "launch/train/checkpoint_path.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/run_state.h"
 
@@ -13,10 +14,21 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string find_checkpoint(const std::string& path, std::vector<std::string>& notices) {
-  if (fs::exists(fs::path(path) / "manifest.json")) return path;
+  if (is_checkpoint(path)) return path;
+  require_directory(path, "--checkpoint");
   if (const auto found = find_latest(path, notices)) return found->path;
   fail(ErrorKind::input, "{} holds no intact checkpoint{}{}", path, notices.empty() ? "" : ": ",
        notices.empty() ? "" : notices.front());
+}
+
+// The checkpoint names the tokenizer of the data that it learned from.
+void require_tokenizer(const CheckpointReader& reader, const Tokenizer& tokenizer) {
+  const RunState state = parse_run_state(reader.run_state_json(), reader.path());
+  if (state.tokenizer_digest.empty() || state.tokenizer_digest == tokenizer.digest()) return;
+  fail(ErrorKind::input,
+       "{}: was trained with a tokenizer of digest {}, the one attached has {}; restore the "
+       "checkpoint",
+       reader.path(), state.tokenizer_digest, tokenizer.digest());
 }
 
 // One rank alone, so the first GPU. Its matrix products are of other shapes than training's: a
@@ -43,7 +55,11 @@ TrainedModel load_trained_model(const std::string& path, std::optional<DeviceKin
   // 1. The attachments, checked against the manifest before anything interprets them.
   const fs::path attached = fs::path(model.path) / "attached";
   model.config = attached_config(reader);
-  if (fs::exists(attached / "tokenizer.json")) model.tokenizer = open_tokenizer(attached.string());
+  std::error_code error;
+  if (fs::exists(attached / "tokenizer.json", error)) {
+    model.tokenizer = open_tokenizer(attached.string());
+    require_tokenizer(reader, *model.tokenizer);
+  }
   // 2. The weights.
   model.device = open_device(where.value_or(model.config.device), model.config.cpu);
   model.compute = model.device->make_stream(StreamKind::compute);

@@ -8,6 +8,7 @@
 #include "core/checkpoint/manifest.h"
 #include "core/dist/placement.h"
 #include "core/model/gpt_parameters.h"
+#include "launch/config/load.h"
 #include "launch/train/run_state.h"
 
 namespace weft {
@@ -64,30 +65,19 @@ void require_no_others(const CheckpointReader& reader, const LoadConfig& load,
 }
 
 // Equal shapes may mean different functions.
-void require_same_meaning(const CheckpointReader& reader, const GptConfig& model) {
+void require_attached_meaning(const CheckpointReader& reader, const RunConfig& config) {
   const auto& files = reader.manifest().attached;
   const bool has_config = std::any_of(files.begin(), files.end(), [](const StoredFile& file) {
     return file.name == kAttachedConfig;
   });
   if (!has_config) return;
-  const GptConfig theirs = attached_config(reader).model;
-  const auto require = [&](const char* key, const auto& then, const auto& now) {
-    if (then == now) return;
-    fail(ErrorKind::config,
-         "model.{}: {} was trained with {}, this run has {}; its weights mean something else then: "
-         "take over the value",
-         key, reader.path(), then, now);
-  };
-  require("heads", theirs.heads, model.heads);
-  require("position", enum_name(theirs.position), enum_name(model.position));
-  require("activation", enum_name(theirs.activation), enum_name(model.activation));
-  require("norm_eps", theirs.norm_eps, model.norm_eps);
+  require_same_meaning(attached_config(reader), config, reader.path());
 }
 
 }  // namespace
 
 void require_weights(const CheckpointReader& reader, const RunConfig& config) {
-  require_same_meaning(reader, config.model);
+  require_attached_meaning(reader, config);
   ParameterSet whole_model({}, {});
   const GptParameters registered(config.model, replicate(),
                                  GptPartition::whole(config.model.layers), whole_model);

@@ -2,22 +2,50 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
+#include <future>
+#include <iterator>
+#include <sstream>
 
 #include "core/base/host_name.h"
 #include "core/checkpoint/drafts.h"
 #include "core/checkpoint/manifest.h"
+#include "data/content_memory.h"
+#include "launch/cache_folder.h"
 #include "launch/config/load.h"
 #include "launch/report_error.h"
+#include "launch/train/checkpoint_path.h"
 
 namespace weft {
 namespace {
 
+constexpr int64_t kLongReading = int64_t{1} << 30;  // bytes from which on it is said
+constexpr std::chrono::milliseconds kMeeting(500);  // of ranks, while some of them read
+
+// What a rank reads through of the data. The first rank of a host reads for all of them, who find
+// it in the memory that they share.
+ContentCheck content_check(const DataConfig& data, const ContentMemory* memory,
+                           const Bootstrap& bootstrap) {
+  const bool first = bootstrap.local_rank() == 0;
+  ContentCheck check{.memory = memory,
+                     .verify = first && data.verify != DataConfig::Verify::never,
+                     .reread = first && data.verify == DataConfig::Verify::always};
+  if (bootstrap.rank() != 0) return check;
+  check.announce = [](const std::string& path, int64_t bytes) {
+    if (bytes < kLongReading) return;
+    fmt::print(stderr, "reading {} ({:.1f} GiB) through for its digest\n", path,
+               static_cast<double>(bytes) / static_cast<double>(kLongReading));
+  };
+  return check;
+}
+
 // The vocabulary that all training data was made for.
-int64_t vocabulary_of(const DataConfig& data) {
+int64_t vocabulary_of(const DataConfig& data, ContentCheck& check) {
   int64_t vocab = 0;
   for (const std::string& path : data.train) {
-    const auto source = open_tokens(path, data.format);
+    const auto source = open_tokens(path, data.format, check);
     if (!source->info().vocab_size) {
       fail(
           ErrorKind::config,
@@ -30,25 +58,46 @@ int64_t vocabulary_of(const DataConfig& data) {
   return vocab;
 }
 
-void open_data(PreparedRun& run) {
+// The files of the tokenizer that the data was made with, which travel with every checkpoint.
+std::vector<TokenizerFile> tokenizer_files(const TokenInfo& info) {
+  if (info.tokenizer_directory.empty()) return {};
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(info.tokenizer_directory);
+  if (info.tokenizer_digest && *info.tokenizer_digest != tokenizer->digest()) {
+    fail(
+        ErrorKind::input,
+        "{}: was made with a tokenizer of digest {}, that in {} has {}; put the right one back, or "
+        "prepare the data again",
+        info.path, *info.tokenizer_digest, info.tokenizer_directory, tokenizer->digest());
+  }
+  return stored_files(*tokenizer);
+}
+
+void require_one_tokenizer(const TokenInfo& train, const TokenInfo& validation) {
+  if (!train.tokenizer_digest || !validation.tokenizer_digest) return;
+  if (*train.tokenizer_digest == *validation.tokenizer_digest) return;
+  fail(ErrorKind::input,
+       "data.train ({}) and data.validation ({}) come from different tokenizers (digests {} and "
+       "{}); prepare both with one",
+       train.path, validation.path, *train.tokenizer_digest, *validation.tokenizer_digest);
+}
+
+void open_data(PreparedRun& run, ContentCheck& check, bool root) {
   const RunConfig& c = run.config;
   const SampleSpec training{.length = c.sequence_length(),
                             .stride = c.stride(),
                             .order = c.data.order,
                             .seed = static_cast<uint64_t>(c.seed)};
-  run.train = open_dataset(c.data.train, c.data.format, training, *c.model.vocab_size);
+  run.train = open_dataset(c.data.train, c.data.format, training, *c.model.vocab_size, check);
   const TokenInfo& info = run.train->sources().front()->info();
-  run.tokenizer_directory = info.tokenizer_directory;
+  if (root) run.tokenizer_files = tokenizer_files(info);
   run.tokenizer_digest = info.tokenizer_digest.value_or("");
   if (c.data.validation.empty() || c.train.eval_interval == 0) return;
   const SampleSpec held_out{.length = c.sequence_length(), .shuffle = false};
-  run.validation = open_dataset(c.data.validation, c.data.format, held_out, *c.model.vocab_size);
+  run.validation =
+      open_dataset(c.data.validation, c.data.format, held_out, *c.model.vocab_size, check);
+  require_one_tokenizer(info, run.validation->sources().front()->info());
   run.validation_samples =
       std::min(run.validation->samples_per_epoch(), c.train.eval_batches * c.train.batch_size);
-}
-
-bool is_checkpoint(const std::string& path) {
-  return std::filesystem::exists(std::filesystem::path(path) / "manifest.json");
 }
 
 // On rank 0: where to continue from; empty for a fresh start.
@@ -66,6 +115,7 @@ std::string find_resume_path(const TrainOptions& options, PreparedRun& run) {
   }
   const bool automatic = *options.resume == "auto";
   if (!automatic && is_checkpoint(*options.resume)) return *options.resume;
+  if (!automatic) require_directory(*options.resume, "--resume");
   run.resume_directory = automatic ? directory : *options.resume;
   const auto found = find_latest(run.resume_directory, run.notices);
   if (found) return found->path;
@@ -81,6 +131,7 @@ std::string find_weights_path(PreparedRun& run) {
   if (!run.config.load.weights || !run.resume_path.empty()) return "";
   const std::string& where = *run.config.load.weights;
   if (is_checkpoint(where)) return where;
+  require_directory(where, "load.weights");
   if (const auto found = find_latest(where, run.notices)) return found->path;
   fail(ErrorKind::input, "load.weights: {} holds no intact checkpoint{}{}", where,
        run.notices.empty() ? "" : ": ", run.notices.empty() ? "" : run.notices.front());
@@ -98,8 +149,14 @@ PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap) {
          "add --set cuda.graphs=false, which computes the same");
   }
   // 2. The data decides an automatic vocabulary.
-  if (!run.config.model.vocab_size) run.config.model.vocab_size = vocabulary_of(run.config.data);
-  open_data(run);
+  std::optional<ContentMemory> memory;
+  if (const auto folder = cache_folder()) memory.emplace(*folder + "/data");
+  ContentCheck check = content_check(run.config.data, memory ? &*memory : nullptr, bootstrap);
+  if (!run.config.model.vocab_size) {
+    run.config.model.vocab_size = vocabulary_of(run.config.data, check);
+  }
+  open_data(run, check, bootstrap.rank() == 0);
+  std::ranges::move(check.notices, std::back_inserter(run.notices));
   // 3. The checkpoint to continue from, or to begin with.
   if (bootstrap.rank() == 0) {
     run.resume_path = find_resume_path(options, run);
@@ -135,24 +192,50 @@ void require_same_run(const RunState& saved, const PreparedRun& run) {
   require("train.batch_size", saved.batch_size, now.batch_size);
   require("train.sequence_length", saved.sequence_length, now.sequence_length);
   require("data digest", saved.data_digest, now.data_digest);
+  if (!saved.tokenizer_digest.empty() && !now.tokenizer_digest.empty()) {
+    require("tokenizer digest", saved.tokenizer_digest, now.tokenizer_digest);
+  }
 }
 
 std::vector<std::string> changes_since(const CheckpointReader& reader, const RunConfig& now) {
+  RunConfig then;
   try {
-    return training_changes(attached_config(reader), now);
+    then = attached_config(reader);
   } catch (const Error& error) {
     // A run can go on without: another version of weft may have had other keys.
     return {fmt::format("what has changed since the checkpoint is not known: {}", error.what())};
   }
+  require_same_meaning(then, now, reader.path());
+  return training_changes(then, now);
 }
 
-void require_one_config(const std::vector<std::string>& digests) {
+std::string start_digests(const PreparedRun& run) {
+  return fmt::format("{}\n{}\n{}\n{}", config_digest(run.config), run.train->digest(),
+                     run.validation ? run.validation->digest() : "none",
+                     run.tokenizer_digest.empty() ? "none" : run.tokenizer_digest);
+}
+
+void require_one_start(const std::vector<std::string>& digests) {
+  struct Item {
+    const char* what;
+    const char* fix;
+  };
+  constexpr Item kItems[] = {
+      {"has read another configuration", "give every host the same files and the same --set"},
+      {"has other data in data.train", "give every host the same files"},
+      {"has other data in data.validation", "give every host the same files"},
+      {"has data of another tokenizer", "give every host the same files"}};
   for (size_t rank = 1; rank < digests.size(); ++rank) {
     if (digests[rank] == digests.front()) continue;
-    fail(ErrorKind::config,
-         "rank {} has read another configuration (digest {}) than rank 0 ({}); give every host the "
-         "same files and the same --set",
-         rank, digests[rank], digests.front());
+    std::istringstream theirs(digests[rank]), first(digests.front());
+    std::string own, expected;
+    for (const Item& item : kItems) {
+      std::getline(theirs, own);
+      std::getline(first, expected);
+      if (own == expected) continue;
+      fail(ErrorKind::config, "rank {} {} (digest {}) than rank 0 ({}); {}", rank, item.what, own,
+           expected, item.fix);
+    }
   }
 }
 
@@ -176,7 +259,8 @@ std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<v
   std::string mine;
   try {
     body();
-  } catch (const Error& error) {
+  } catch (const std::exception& exception) {
+    const Error error = as_error(exception);
     mine = fmt::format("{} {} {}", static_cast<int>(error.kind()), host_name(), error.what());
   }
   const std::vector<std::string> all = bootstrap.all_gather(mine);
@@ -208,6 +292,21 @@ int agree(Bootstrap& bootstrap, const std::function<void()>& body) {
   if (!failure) return 0;
   if (bootstrap.rank() == 0) report_failure(*failure, bootstrap.size());
   return exit_code(failure->kind);
+}
+
+int agree_after_reading(Bootstrap& bootstrap, const std::function<void()>& body) {
+  std::future<void> done;
+  try {
+    done = std::async(std::launch::async, body);
+  } catch (const std::system_error&) {  // no thread to be had: get() runs it
+    done = std::async(std::launch::deferred, body);
+  }
+  for (bool all = false; !all;) {
+    const bool mine = done.wait_for(kMeeting) != std::future_status::timeout;
+    const std::vector<std::string> states = bootstrap.all_gather(mine ? "done" : "");
+    all = std::ranges::none_of(states, [](const std::string& state) { return state.empty(); });
+  }
+  return agree(bootstrap, [&] { done.get(); });
 }
 
 }  // namespace weft

@@ -18,8 +18,8 @@ struct PreparedRun {
   RunConfig config;  // model.vocab_size is set
   std::optional<Dataset> train;
   std::optional<Dataset> validation;
-  int64_t validation_samples = 0;   // of one evaluation
-  std::string tokenizer_directory;  // empty when the data names none
+  int64_t validation_samples = 0;              // of one evaluation
+  std::vector<TokenizerFile> tokenizer_files;  // rank 0; none when the data names no tokenizer
   std::string tokenizer_digest;
   std::string resume_path;  // checkpoint to continue from, or empty
   // Rank 0: where an older checkpoint is looked for when that one is damaged; empty when it was
@@ -30,7 +30,8 @@ struct PreparedRun {
   std::vector<std::string> changes;  // of the configuration since the checkpoint
 };
 
-// Throws Error with what is wrong, on the ranks that see it. Collective.
+// Throws Error with what is wrong, on the ranks that see it. Makes no collective calls, but finds
+// what the first rank of its host has read only when that one called it before.
 PreparedRun prepare_run(const TrainOptions& options, Bootstrap& bootstrap);
 
 // The state a fresh run would save after `step` updates.
@@ -41,12 +42,15 @@ RunState state_of(const PreparedRun& run, int64_t step);
 void require_same_run(const RunState& saved, const PreparedRun& run);
 
 // What training does otherwise from here on than until the checkpoint, a line for each key; or one
-// that says why that cannot be told.
+// that says why that cannot be told. Throws as require_same_meaning does.
 std::vector<std::string> changes_since(const CheckpointReader& reader, const RunConfig& now);
 
-// Throws Error{config} unless all ranks have read the configuration that rank 0 has; `digests` are
-// theirs, in rank order. Hosts may hold different copies of a file.
-void require_one_config(const std::vector<std::string>& digests);
+// What all ranks must have alike: the digests of configuration, data and tokenizer, a line each.
+std::string start_digests(const PreparedRun& run);
+
+// Throws Error{config} unless all ranks have what rank 0 has; `digests` are theirs, in rank order.
+// Hosts may hold different copies of a file.
+void require_one_start(const std::vector<std::string>& digests);
 
 // What went wrong on a rank.
 struct Failure {
@@ -62,12 +66,16 @@ struct Failure {
 // fault.
 std::string find_older(PreparedRun& run, const Failure& damage);
 
-// Runs `body` on every rank; the Error of the lowest rank on which it threw, the same everywhere.
-// Collective.
+// Runs `body` on every rank; the exception (as_error) of the lowest rank on which it threw, the
+// same everywhere. Collective.
 std::optional<Failure> first_failure(Bootstrap& bootstrap, const std::function<void()>& body);
 
 // Runs `body` on every rank; when it throws anywhere, rank 0 reports one error, with the rank and
 // the host that it happened on, and every rank gets its exit code. 0 when all went well.
 int agree(Bootstrap& bootstrap, const std::function<void()>& body);
+
+// agree() for a body that may read for long on some ranks, and that makes no collective calls: no
+// rank takes the others' reading for a hang.
+int agree_after_reading(Bootstrap& bootstrap, const std::function<void()>& body);
 
 }  // namespace weft

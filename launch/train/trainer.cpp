@@ -3,7 +3,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "core/base/directories.h"
 #include "core/dist/mesh.h"
@@ -33,19 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-std::vector<Attachment> read_attachments(const std::string& directory) {
-  std::vector<Attachment> files;
-  if (directory.empty()) return files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    std::ostringstream bytes;
-    bytes << in.rdbuf();
-    if (!in) fail(ErrorKind::input, "cannot read {}", entry.path().string());
-    files.push_back({entry.path().filename().string(), bytes.str()});
-  }
-  return files;
 }
 
 // One rank's training loop. Files and the terminal are rank 0's.
@@ -225,7 +211,10 @@ void TrainingRun::open_run_directory() {
     fail(ErrorKind::environment,
          "cannot write to the run directory {}; choose another output.directory", directory);
   }
-  std::vector<Attachment> attachments = read_attachments(prepared_.tokenizer_directory);
+  std::vector<Attachment> attachments;
+  for (TokenizerFile& file : prepared_.tokenizer_files) {
+    attachments.push_back({std::move(file.name), std::move(file.bytes)});
+  }
   attachments.push_back({kAttachedConfig, to_yaml(config_)});
   checkpoints_->open(*lock_, std::move(attachments),
                      [this](const std::string& line) { line_->print(line); });
@@ -469,9 +458,15 @@ int train(const TrainOptions& options, Bootstrap& bootstrap) {
   // Between two agreements every rank makes the same collective calls; inside one there are none
   // after something may have thrown.
   PreparedRun prepared;
-  if (int code = agree(bootstrap, [&] { prepared = prepare_run(options, bootstrap); })) return code;
-  const std::vector<std::string> digests = bootstrap.all_gather(config_digest(prepared.config));
-  if (int code = agree(bootstrap, [&] { require_one_config(digests); })) return code;
+  for (const bool first_of_host : {true, false}) {
+    const auto prepare = [&] {
+      if ((bootstrap.local_rank() == 0) == first_of_host)
+        prepared = prepare_run(options, bootstrap);
+    };
+    if (int code = agree_after_reading(bootstrap, prepare)) return code;
+  }
+  const std::vector<std::string> digests = bootstrap.all_gather(start_digests(prepared));
+  if (int code = agree(bootstrap, [&] { require_one_start(digests); })) return code;
   prepared.resume_path = bootstrap.broadcast(prepared.resume_path, 0);
   prepared.weights_path = bootstrap.broadcast(prepared.weights_path, 0);
   std::optional<TrainingRun> run;

@@ -1,5 +1,6 @@
 #include "data/token_file.h"
 
+#include "data/content_memory.h"
 #include "data/dataset_writer.h"
 #include "tests/data/scratch.h"
 
@@ -306,6 +307,103 @@ TEST_F(TokenFile, refuses_what_is_no_token_file) {
   refuse(write_dataset() + "/tokens.bin", {"name its directory"});
   expect_error(ErrorKind::input, {"is a directory"}, [&] { open_tokens(path("."), Format::llmc); });
   refuse(path(""), {"name", "train"});
+}
+
+// Files that were read once are not read again, however large they are.
+class ReadOnce : public TokenFile {
+ protected:
+  void SetUp() override {
+    TokenFile::SetUp();
+    memory_ = ContentMemory(path("cache"), /*settling_ns=*/0);
+  }
+
+  // Bytes that opening reads through.
+  int64_t bytes_read(const std::string& file, bool reread = false) {
+    ContentCheck check{.memory = &memory_, .verify = true, .reread = reread};
+    source_ = open_tokens(file, Format::automatic, check);
+    EXPECT_THAT(check.notices, ElementsAre());
+    return check.bytes_read;
+  }
+
+  ContentMemory memory_{""};
+  std::unique_ptr<TokenSource> source_;
+};
+
+TEST_F(ReadOnce, llmc) {
+  const std::string file = write("t.bin", llmc_file({50256, 1, 2, 50256, 3}));
+  EXPECT_EQ(bytes_read(file), 1034);
+  const std::string digest = source_->info().digest;
+  EXPECT_EQ(bytes_read(file), 0);
+  EXPECT_EQ(source_->info().digest, digest);
+  EXPECT_EQ(source_->info().largest.id, 50256);
+  EXPECT_EQ(source_->info().largest.position, 0);
+  EXPECT_THAT(source_->documents(), ElementsAre(0, 3, 5));
+  EXPECT_EQ(bytes_read(file, /*reread=*/true), 1034);
+}
+
+TEST_F(ReadOnce, megatron) {
+  const std::string prefix = write_megatron(MegatronIndex());
+  const int64_t all = bytes_read(prefix);
+  EXPECT_EQ(all, static_cast<int64_t>(12 + MegatronIndex().str().size()));
+  EXPECT_EQ(bytes_read(prefix), 0);
+  EXPECT_EQ(source_->info().largest.id, 60000);
+  EXPECT_EQ(source_->info().digest, open_tokens(prefix, Format::automatic)->info().digest);
+}
+
+TEST_F(ReadOnce, our_own_is_verified_once) {
+  const std::string directory = write_dataset();
+  EXPECT_GT(bytes_read(directory), 0);
+  EXPECT_EQ(bytes_read(directory), 0);
+}
+
+TEST_F(ReadOnce, until_the_file_changes) {
+  const std::string file = write("t.bin", llmc_file({4, 65, 66, 1}));
+  EXPECT_GT(bytes_read(file), 0);
+  const auto time = std::filesystem::last_write_time(file);
+  change(file, 1024 + 2, 67);
+  std::filesystem::last_write_time(file, time);  // the other time cannot be set back
+  EXPECT_GT(bytes_read(file), 0);
+  EXPECT_EQ(source_->info().largest.id, 67);
+  write("new.bin", llmc_file({4, 65, 69, 1}));
+  std::filesystem::rename(path("new.bin"), file);
+  EXPECT_GT(bytes_read(file), 0);
+  EXPECT_EQ(source_->info().largest.id, 69);
+}
+
+TEST_F(ReadOnce, a_damaged_memory_is_none) {
+  const std::string file = write("t.bin", llmc_file({4, 65, 66, 1}));
+  EXPECT_GT(bytes_read(file), 0);
+  for (const auto& entry : std::filesystem::directory_iterator(path("cache"))) {
+    change(entry.path().string(), 20, 'x');
+  }
+  EXPECT_GT(bytes_read(file), 0);
+  EXPECT_EQ(bytes_read(file), 0);
+}
+
+TEST_F(ReadOnce, what_changed_just_now_is_read_again) {
+  const std::string file = write("t.bin", llmc_file({4, 65, 66, 1}));
+  memory_ = ContentMemory(path("cache"), /*settling_ns=*/int64_t{1} << 60);
+  EXPECT_GT(bytes_read(file), 0);
+  EXPECT_GT(bytes_read(file), 0);
+}
+
+TEST_F(ReadOnce, a_folder_that_cannot_be_made_is_said) {
+  const std::string file = write("t.bin", llmc_file({4, 65, 66, 1}));
+  const ContentMemory nowhere(file + "/cache", 0);
+  ContentCheck check{.memory = &nowhere};
+  EXPECT_EQ(open_tokens(file, Format::automatic, check)->size(), 4);
+  EXPECT_THAT(check.notices, ElementsAre(testing::HasSubstr("reads it again")));
+}
+
+TEST_F(TokenFile, opening_verifies_where_it_is_asked) {
+  for (const char* name : {"/tokens.bin", "/documents.bin"}) {
+    const std::string directory = write_dataset();
+    change(directory + name, 63, 1);  // the last byte of the header, which nothing reads
+    ContentCheck check{.verify = true};
+    expect_error(ErrorKind::input, {"digest"},
+                 [&] { open_tokens(directory, Format::automatic, check); });
+    std::filesystem::remove_all(directory);
+  }
 }
 
 }  // namespace

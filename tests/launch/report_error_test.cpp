@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
+#include <new>
+#include <stdexcept>
 #include <string>
 
 namespace weft {
@@ -58,6 +61,27 @@ TEST(ReportError, ReturnsTheExitCodeOfTheKind) {
   EXPECT_EQ(report_error(ErrorKind::usage, "shown by this test"), 2);
   EXPECT_EQ(report_error(ErrorKind::environment, "shown by this test"), 3);
   EXPECT_EQ(report_error(ErrorKind::internal, "shown by this test"), 70);
+}
+
+TEST(AsError, TellsWhoseFaultItIs) {
+  const auto kind_of = [](std::errc code) {
+    const std::filesystem::filesystem_error error("status", "here", std::make_error_code(code));
+    return as_error(error).kind();
+  };
+  EXPECT_EQ(kind_of(std::errc::too_many_symbolic_link_levels), ErrorKind::input);
+  EXPECT_EQ(kind_of(std::errc::filename_too_long), ErrorKind::input);
+  EXPECT_EQ(kind_of(std::errc::not_a_directory), ErrorKind::input);
+  EXPECT_EQ(kind_of(std::errc::permission_denied), ErrorKind::environment);
+  EXPECT_EQ(kind_of(std::errc::no_such_file_or_directory), ErrorKind::input);
+  EXPECT_EQ(kind_of(std::errc::read_only_file_system), ErrorKind::io);
+  EXPECT_EQ(kind_of(std::errc::io_error), ErrorKind::io);
+  EXPECT_EQ(kind_of(std::errc::no_space_on_device), ErrorKind::io);
+  EXPECT_EQ(as_error(std::bad_alloc()).kind(), ErrorKind::environment);
+  EXPECT_EQ(as_error(std::logic_error("x")).kind(), ErrorKind::internal);
+  EXPECT_EQ(as_error(Error(ErrorKind::peer, "x")).kind(), ErrorKind::peer);
+  const std::filesystem::filesystem_error error("status", "here",
+                                                std::make_error_code(std::errc::permission_denied));
+  EXPECT_STREQ(as_error(error).what(), "here: Permission denied");
 }
 
 }  // namespace
