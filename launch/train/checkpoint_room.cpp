@@ -25,9 +25,10 @@ int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters) {
 }
 
 int64_t most_checkpoints(const RunConfig& config, int64_t step, int64_t last) {
+  if (last <= step) return 0;
   const int64_t every = config.checkpoint.interval;
   // One at each multiple of the interval, and one at the end.
-  const int64_t saves = (every > 0 ? (last - 1) / every - step / every : 0) + (last > step ? 1 : 0);
+  const int64_t saves = (every > 0 ? (last - 1) / every - step / every : 0) + 1;
   const int64_t keep = config.checkpoint.keep_last;
   return keep > 0 ? std::min(keep + 1, saves) : saves;
 }

@@ -27,7 +27,7 @@ TEST(CheckpointRoom, CountsWhatIsThereAtOnce) {
 TEST(CheckpointRoom, KnowsTheSizeOfTheState) {
   RunConfig config;
   EXPECT_EQ(checkpoint_bytes(config, 1000), 12000);
-  config.optimizer.state_dtype = StateType::bf16;
+  config.optimizer.state_dtype = AdamWConfig::StateType::bf16;
   EXPECT_EQ(checkpoint_bytes(config, 1000), 8000);
 }
 
