@@ -55,6 +55,20 @@ TEST_F(GeneratorTest, CacheChangesNoToken) {
   }
 }
 
+TEST_F(GeneratorTest, SomeIdsAreNeverDrawn) {
+  for (const SamplingOptions& sampling :
+       {SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 3},
+        SamplingOptions{.top_k = 5}, SamplingOptions{.top_p = 0.9}}) {
+    const GenerationOptions free{.sampling = sampling, .max_tokens = 30};
+    GenerationOptions options = free;
+    options.never = generate({1, 2, 3}, free);  // all that it would have drawn
+    std::sort(options.never.begin(), options.never.end());
+    for (const int32_t id : generate({1, 2, 3}, options)) {
+      EXPECT_FALSE(std::binary_search(options.never.begin(), options.never.end(), id)) << id;
+    }
+  }
+}
+
 TEST_F(GeneratorTest, PromptLongerThanTheContextKeepsItsEnd) {
   std::vector<int32_t> prompt(50);
   for (size_t i = 0; i < prompt.size(); ++i) prompt[i] = static_cast<int32_t>(i * 7 % 31);

@@ -44,6 +44,29 @@ TEST(CharTokenizer, RefusesAnEmptyTextAndBytesThatAreNotUtf8) {
   EXPECT_THROW(char_tokenizer_from_text("a\xFF"), Error);
 }
 
+// What has() says and what decode() takes are one.
+TEST(Tokenizers, KnowWhichIdsStandForSomething) {
+  std::vector<std::unique_ptr<Tokenizer>> all;
+  all.push_back(load_tokenizer({"byte", "", "", ""}));
+  all.push_back(char_tokenizer_from_text("abc"));
+  if (have_vocabularies()) {
+    all.push_back(load_tokenizer(gpt2_spec()));
+    all.push_back(load_tokenizer(cl100k_spec()));
+  }
+  for (const auto& tokenizer : all) {
+    for (TokenId id = -1; id < tokenizer->vocab_size() + 50; ++id) {
+      std::string text;
+      bool decodes = true;
+      try {
+        tokenizer->decode({&id, 1}, text);
+      } catch (const Error&) {
+        decodes = false;
+      }
+      ASSERT_EQ(tokenizer->has(id), decodes) << tokenizer->kind() << ' ' << id;
+    }
+  }
+}
+
 TEST(TokenizerStore, RoundTrip) {
   const TempDir dir;
   const auto saved = char_tokenizer_from_text("hello \xC3\xA9\n");

@@ -207,6 +207,14 @@ TEST_F(Splitter, SafeCutsChangeNoPiece) {
   }
 }
 
+TEST_F(Splitter, LinesOfAnyLengthAreCut) {
+  std::string line;
+  while (line.size() < 1000) line += "some words, ";
+  for (const auto pattern : {SplitPattern::gpt2, SplitPattern::cl100k}) {
+    EXPECT_GT(safe_cut(pattern, line), line.size() - 20);
+  }
+}
+
 TEST_F(Splitter, BytesThatAreNotUtf8LandInPieces) {
   std::mt19937 random(3);
   for (int i = 0; i < 100'000; ++i) {
