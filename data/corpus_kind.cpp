@@ -69,30 +69,37 @@ std::string_view first_line(const InputFile& file, int64_t begin, std::string& t
 
 }  // namespace
 
-CorpusKind corpus_kind(const InputFile& file, CorpusOptions::Format format) {
-  if (file.size() == 0) return {};
-  std::string text = read_at(file, 0);
-  refuse_packed(file.path(), text);
-  if (format == CorpusOptions::Format::text) return {};
-  if (format == CorpusOptions::Format::jsonl) return {.jsonl = true};
+CorpusKind look_for_json_lines(const InputFile& file) {
   const std::string extension = extension_of(file.path());
   for (const std::string_view known : {".jsonl", ".ndjson", ".jl", ".jsonlines"}) {
     if (extension == known) return {.jsonl = true};
   }
+  std::string text = read_at(file, 0);
   size_t begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   begin = std::min(text.find_first_not_of(kBlanks, begin), text.size());
   text.erase(0, begin);
-  const bool object = text.starts_with('{');
-  if (object && is_json_object(first_line(file, static_cast<int64_t>(begin), text))) {
-    return {.jsonl = true, .by_content = true};
-  }
-  if (extension == ".json" && (object || text.starts_with('['))) {
+  if (!text.starts_with('{')) return {};
+  const bool object = is_json_object(first_line(file, static_cast<int64_t>(begin), text));
+  return {.jsonl = object, .by_content = object};
+}
+
+CorpusKind corpus_kind(const InputFile& file, CorpusOptions::Format format) {
+  if (file.size() == 0) return {};
+  const std::string head = read_at(file, 0);
+  refuse_packed(file.path(), head);
+  if (format == CorpusOptions::Format::text) return {};
+  if (format == CorpusOptions::Format::jsonl) return {.jsonl = true};
+  const CorpusKind kind = look_for_json_lines(file);
+  const size_t begin = head.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const size_t first = std::min(head.find_first_not_of(kBlanks, begin), head.size());
+  const bool opens = first < head.size() && (head[first] == '{' || head[first] == '[');
+  if (!kind.jsonl && opens && extension_of(file.path()) == ".json") {
     fail(ErrorKind::input,
          "{}: is a JSON document, not JSON lines; write one object a line (jq -c '.[]' makes them "
          "of a list), or read it as text with --format text",
          file.path());
   }
-  return {};
+  return kind;
 }
 
 }  // namespace weft

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "data/corpus_kind.h"
 #include "data/tokenizer/files.h"
 #include "data/tokenizer/lines.h"
 #include "data/tokenizer/tokenizer.h"
@@ -75,8 +76,18 @@ void stream(const Options& options, Run run) {
   output.flush();
 }
 
+// Text it may be, but hardly what was meant.
+void note_json_lines(const Options& options) {
+  if (options.jsonl || options.input == "-") return;
+  const InputFile file(options.input, "input file");
+  if (file.size() == 0 || !look_for_json_lines(file).jsonl) return;
+  fmt::print(stderr, "notice: {} is JSON lines, tokenized here as one text; --jsonl reads them\n",
+             options.input);
+}
+
 void tokenize(const Options& options) {
   const auto tokenizer = open(options);
+  note_json_lines(options);
   stream(options, [&](TextSource source, const ByteSink& sink) {
     const auto run = options.jsonl ? tokenize_jsonl : tokenize_text;
     run(*tokenizer, std::move(source), options.specials, sink);

@@ -216,6 +216,13 @@ class JsonLines(InputTest):
         documents, _, said = self.documents("corpus.json", more=("--format", "text"))
         self.assertEqual(documents, 1)
 
+    def test_tokenize_says_what_it_takes_for_text(self):
+        self.write("corpus.json", '{"text":"one"}')
+        said = self.weft(0, "tokenize", "--tokenizer", "byte", "corpus.json")
+        self.assertIn("notice: corpus.json is JSON lines", said)
+        said = self.weft(0, "tokenize", "--tokenizer", "byte", "--jsonl", "corpus.json")
+        self.assertEqual(said, '{"ids":[111,110,101]}\n')
+
     def test_bad_lines_stop_the_corpus_unless_told(self):
         self.write("a.jsonl", '{"text":"one"}', '{"text":"\\ud800"}', '{"body":1}', "[", '{"text":"b"}')
         said = self.weft(2, "prepare", "--tokenizer", "byte", "--output", "o", "a.jsonl")
