@@ -55,6 +55,10 @@ std::optional<int64_t> attempt_of(const nlohmann::json& line) {
 
 double seconds(auto duration) { return std::chrono::duration<double>(duration).count(); }
 
+double wall_seconds() { return seconds(std::chrono::system_clock::now().time_since_epoch()); }
+
+double steady_seconds() { return seconds(std::chrono::steady_clock::now().time_since_epoch()); }
+
 }  // namespace
 
 MetricsFile::MetricsFile(const std::string& path, const std::string& run,
@@ -84,10 +88,33 @@ int64_t MetricsFile::last_attempt(std::vector<std::string>& notices) {
 }
 
 std::optional<std::string> MetricsFile::write(const StepMetrics& metrics) {
-  std::string line = format_metrics(metrics, run_, attempt_,
-                                    seconds(std::chrono::system_clock::now().time_since_epoch()),
-                                    seconds(std::chrono::steady_clock::now().time_since_epoch()));
-  line = fmt::format("{}{}\n", torn_ ? "\n" : "", line);
+  return append(metrics.step,
+                format_metrics(metrics, run_, attempt_, wall_seconds(), steady_seconds()));
+}
+
+std::optional<std::string> MetricsFile::write_again(int64_t step, double validation_loss) {
+  nlohmann::ordered_json latest;
+  std::ifstream in(path_);
+  for (std::string text; std::getline(in, text);) {
+    auto json = nlohmann::ordered_json::parse(text, nullptr, false);
+    if (json.is_object() && json.contains("step") && json["step"] == step) latest = std::move(json);
+  }
+  if (latest.is_null()) return std::nullopt;
+  nlohmann::ordered_json line;
+  for (const auto& [key, value] : latest.items()) {
+    line[key] = value;
+    if (key != "loss_hex") continue;
+    line["validation_loss"] = validation_loss;
+    line["validation_loss_hex"] = fmt::format("{:a}", validation_loss);
+  }
+  line["attempt"] = attempt_;
+  line["wall_time"] = wall_seconds();
+  line["monotonic_time"] = steady_seconds();
+  return append(step, line.dump());
+}
+
+std::optional<std::string> MetricsFile::append(int64_t step, const std::string& text) {
+  const std::string line = fmt::format("{}{}\n", torn_ ? "\n" : "", text);
   size_t done = 0;
   // A write that stops short gives no reason; the one that asks for the rest does.
   while (done < line.size()) {
@@ -104,7 +131,7 @@ std::optional<std::string> MetricsFile::write(const StepMetrics& metrics) {
   ++lost_;
   if (std::exchange(failing_, true)) return std::nullopt;
   return fmt::format("cannot write to {}: {}; the metrics of step {} and on are lost", path_,
-                     reason, metrics.step);
+                     reason, step);
 }
 
 bool MetricsFile::in_place() const {

@@ -43,12 +43,16 @@ class MetricsFile {
   // A line that cannot be written is lost, no more. Returns what to say about it: at the first of
   // several.
   std::optional<std::string> write(const StepMetrics& metrics);
+  // The line of a step of an earlier attempt, where there is one, as one of this attempt and with a
+  // validation loss.
+  std::optional<std::string> write_again(int64_t step, double validation_loss);
   int64_t lost() const { return lost_; }
   // Whether `path` still leads to the file.
   bool in_place() const;
   int64_t attempt() const { return attempt_; }
 
  private:
+  std::optional<std::string> append(int64_t step, const std::string& line);
   int64_t last_attempt(std::vector<std::string>& notices);
 
   std::string path_;

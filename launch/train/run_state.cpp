@@ -121,6 +121,7 @@ std::string to_json(const RunState& s) {
   if (s.best_validation_loss) {
     json["best_validation_loss"] = fmt::format("{:a}", *s.best_validation_loss);
   }
+  if (s.evaluation_is_owed) json["evaluation_is_owed"] = true;
   if (s.updates.loss_scale) json["loss_scale"] = fmt::format("{:a}", *s.updates.loss_scale);
   return json.dump();
 }
@@ -145,6 +146,7 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
     const nlohmann::json& best = json.at("best_validation_loss");
     if (best.is_string()) s.best_validation_loss = std::stod(best.get<std::string>());
     json.at("best_step").get_to(s.best_step);
+    s.evaluation_is_owed = json.value("evaluation_is_owed", false);
     json.at("config_digest").get_to(s.config_digest);
     json.at("tokenizer_digest").get_to(s.tokenizer_digest);
     json.at("data_digest").get_to(s.data_digest);

@@ -28,6 +28,7 @@ struct RunState {
   UpdateControl::State updates;  // made and skipped, which add up to step; the loss scale
   std::optional<double> best_validation_loss;
   int64_t best_step = 0;
+  bool evaluation_is_owed = false;  // after `step`: it was given up
   std::string config_digest;
   std::string tokenizer_digest;  // empty when the data names none
   std::string data_digest;

@@ -54,6 +54,7 @@ class TrainingRun {
   StepResult update_weights(int64_t update, double lr);
   void report_skipped(int64_t step);
   void evaluate(StepMetrics& metrics);
+  void make_up_evaluation();
   void report(const StepMetrics& metrics);
   void save_if_due(bool skipped);
   void save();
@@ -186,6 +187,7 @@ void TrainingRun::require_continuation(const CheckpointReader& reader) {
   state_.consumed_samples = saved.consumed_samples;
   state_.best_validation_loss = saved.best_validation_loss;
   state_.best_step = saved.best_step;
+  state_.evaluation_is_owed = saved.evaluation_is_owed;
   checkpoints_->set_saved(saved.step);
 }
 
@@ -264,6 +266,7 @@ int TrainingRun::run() {
 
 int TrainingRun::train_to_the_end() {
   try {
+    if (state_.evaluation_is_owed && prepared_.validation) make_up_evaluation();
     while (state_.step < last_step() && !stop_) one_step();
   } catch (const SharedError& error) {
     return give_up(error);
@@ -331,6 +334,7 @@ void TrainingRun::one_step() {
   }
   stop_ = result.stop;
   state_.step = update;
+  state_.evaluation_is_owed = false;
   state_.consumed_samples += config_.train.batch_size;
   metrics.consumed_samples = state_.consumed_samples;
   checkpoints_->advance(result.votes);
@@ -367,16 +371,33 @@ void TrainingRun::report_skipped(int64_t step) {
 
 void TrainingRun::evaluate(StepMetrics& metrics) {
   const Phase phase(recorder(), "evaluation", *machine_.compute);
-  if (stop_) return;
-  const std::optional<double> loss =
-      engine_->evaluate(prepared_.validation_samples, fill_validation_, wants_stop_);
-  stop_ = !loss;
+  std::optional<double> loss;
+  if (!stop_) {
+    loss = engine_->evaluate(prepared_.validation_samples, fill_validation_, wants_stop_);
+    stop_ = !loss;
+  }
+  state_.evaluation_is_owed = !loss;
   if (!loss) return;
   checkpoints_->prove(metrics.step);
   metrics.validation_loss = loss;
   if (!state_.best_validation_loss || *loss < *state_.best_validation_loss) {
     state_.best_validation_loss = loss;
     state_.best_step = metrics.step;
+  }
+}
+
+// What was given up when the run was stopped after the step that it goes on from.
+void TrainingRun::make_up_evaluation() {
+  StepMetrics metrics;
+  metrics.step = state_.step;
+  evaluate(metrics);
+  if (!metrics.validation_loss) return;
+  checkpoints_->set_saved(-1);  // what there is does not know of it
+  if (!root()) return;
+  line_->print(fmt::format("validation loss {:.4f} of step {}, whose evaluation had been given up",
+                           *metrics.validation_loss, metrics.step));
+  if (const auto notice = metrics_file_->write_again(metrics.step, *metrics.validation_loss)) {
+    line_->print("WARNING: " + *notice);
   }
 }
 

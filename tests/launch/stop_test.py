@@ -6,6 +6,7 @@
 WEFT_STOPS=N stops N runs at random moments instead of a few, half by SIGTERM and half by SIGINT.
 """
 
+import json
 import os
 import pathlib
 import random
@@ -225,6 +226,44 @@ class EvaluationTest(StopTest):
             _, step = self.assert_stopped(process, name)
             self.assertEqual(step, 5)
             self.assertNotIn("validation_loss", self.records(name)[-1])
+
+    def test_is_made_up_for(self):
+        sets = {"data__train": "[long/train]", "data__validation": "[long/validation]",
+                "train__eval_interval": 5, "train__eval_batches": 100, "train__steps": 1000000,
+                "checkpoint__interval": 0}
+        process = self.run_command(self.command("made", **sets))
+        self.wait_for_steps(process, "made", 4)
+        process.terminate()
+        _, step = self.assert_stopped(process, "made")
+        end = ("--steps", str(step + 2))
+        output = self.train("made", "--resume", "auto", *end, **sets)
+        given_up = step % 5 == 0 and "validation_loss" not in self.records("made")[step - 1]
+        self.assertEqual(f"of step {step}, whose evaluation had been given up" in output, given_up, output)
+        self.train("made-whole", *end, **sets)
+        # By step, the last attempt counts.
+        seen = [{r["step"]: (r["loss_hex"], r["grad_norm_hex"], r.get("validation_loss_hex"))
+                 for r in self.records(name)} for name in ("made", "made-whole")]
+        self.assertEqual(*seen)
+        self.assertEqual(*(self.run_state(name, step + 2) for name in ("made", "made-whole")))
+
+    def test_is_made_up_for_at_the_end(self):
+        sets = {"data__train": "[long/train]", "data__validation": "[long/validation]",
+                "train__eval_interval": 5, "train__eval_batches": 100, "train__steps": 5,
+                "checkpoint__interval": 0}
+        process = self.run_command(self.command("ended", **sets))
+        self.wait_for_steps(process, "ended", 4)
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0)
+        for _ in range(2):
+            output = self.train("ended", "--resume", "auto", **sets)
+        self.assertNotIn("given up", output)  # once
+        self.assertIn("validation_loss", self.records("ended")[-1])
+
+    def run_state(self, name, step):
+        path = self.checkpoints(name) / f"step_{step:08}" / "manifest.json"
+        state = json.loads(path.read_text())["manifest"]["run_state"]
+        return {key: value for key, value in state.items() if key != "config_digest"}
 
 
 class OutputTest(StopTest):

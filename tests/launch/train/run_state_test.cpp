@@ -41,7 +41,11 @@ RunState some_state() {
 }
 
 TEST(RunState, IsReadBackAsWritten) {
-  const RunState s = parse_run_state(to_json(some_state()), "here");
+  RunState stopped = some_state();
+  EXPECT_FALSE(parse_run_state(to_json(stopped), "here").evaluation_is_owed);
+  stopped.evaluation_is_owed = true;
+  const RunState s = parse_run_state(to_json(stopped), "here");
+  EXPECT_TRUE(s.evaluation_is_owed);
   EXPECT_EQ(s.step, 10);
   EXPECT_EQ(s.consumed_samples, 40);
 }
