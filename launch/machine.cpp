@@ -1,12 +1,18 @@
 #include "launch/machine.h"
 
+#include <omp.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <limits>
+#include <map>
+#include <set>
 #include <sstream>
 
 namespace weft {
@@ -17,7 +23,9 @@ constexpr std::array<std::string_view, 18> kIsaNames = {
     "avx512f",     "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16",
     "avx512_fp16", "amx_tile", "amx_bf16", "asimd",    "sve",         "bf16"};
 
-std::string read_text(const char* path) {
+constexpr int64_t kKib = 1024;
+
+std::string read_text(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();
@@ -38,23 +46,68 @@ int64_t leading_integer(std::string_view text) {
   return value;
 }
 
-int affinity_cores() {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  return sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 0;
+// OMP_PROC_BIND binds the thread that starts a program to the first of its places; its team has
+// all.
+void add_openmp_places(std::set<int>& cores) {
+  if (omp_get_proc_bind() == omp_proc_bind_false) return;
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<size_t>(std::max(0, omp_get_place_num_procs(place))));
+    if (!ids.empty()) omp_get_place_proc_ids(place, ids.data());
+    cores.insert(ids.begin(), ids.end());
+  }
 }
 
-void read_memory(Machine& machine) {
-  constexpr int64_t kKib = 1024;
-  const std::string info = read_text("/proc/meminfo");
+std::vector<int> affinity_cores() {
+  // Machines may have more cores than a cpu_set_t; the kernel refuses masks that are too short.
+  std::set<int> cores;
+  for (int size = 1024; size <= 1 << 20; size *= 2) {
+    cpu_set_t* mask = CPU_ALLOC(size);
+    const size_t bytes = CPU_ALLOC_SIZE(size);
+    CPU_ZERO_S(bytes, mask);
+    const bool got = sched_getaffinity(0, bytes, mask) == 0;
+    for (int core = 0; got && core < size; ++core) {
+      if (CPU_ISSET_S(core, bytes, mask)) cores.insert(core);
+    }
+    CPU_FREE(mask);
+    if (got || errno != EINVAL) break;
+  }
+  add_openmp_places(cores);
+  return {cores.begin(), cores.end()};
+}
+
+std::optional<ProcessLimit> read_process_limit(const std::string& root) {
+  struct Row {
+    int resource;
+    const char* name;
+    const char* used;  // of /proc/self/status, in KiB
+  };
+  constexpr Row kRows[] = {{RLIMIT_AS, "ulimit -v", "VmSize"},
+                           {RLIMIT_DATA, "ulimit -d", "VmData"}};
+  const std::string status = read_text(root + "/proc/self/status");
+  std::optional<ProcessLimit> tightest;
+  for (const Row& row : kRows) {
+    rlimit limit{};
+    if (getrlimit(row.resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
+    const auto bytes =
+        static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int64_t>::max()));
+    const int64_t used = leading_integer(field(status, row.used)) * kKib;
+    const ProcessLimit found{row.name, bytes, std::max<int64_t>(0, bytes - used)};
+    if (!tightest || found.free_bytes < tightest->free_bytes) tightest = found;
+  }
+  return tightest;
+}
+
+void read_memory(Machine& machine, const std::string& root, const GroupLimits& groups) {
+  const std::string info = read_text(root + "/proc/meminfo");
   machine.memory_bytes = leading_integer(field(info, "MemTotal")) * kKib;
   machine.memory_available_bytes = leading_integer(field(info, "MemAvailable")) * kKib;
-  const int64_t limit = leading_integer(read_text("/sys/fs/cgroup/memory.max"));
-  if (limit > 0 && limit < machine.memory_bytes) {
-    const int64_t used = leading_integer(read_text("/sys/fs/cgroup/memory.current"));
-    machine.memory_bytes = limit;
-    machine.memory_available_bytes = std::min(machine.memory_available_bytes, limit - used);
+  machine.memory_limit = groups.memory;
+  if (groups.memory) machine.memory_bytes = std::min(machine.memory_bytes, groups.memory->bytes);
+  if (groups.least_free) {
+    machine.memory_available_bytes =
+        std::min(machine.memory_available_bytes, groups.least_free->free_bytes);
   }
+  machine.process_limit = read_process_limit(root);
 }
 
 }  // namespace
@@ -90,27 +143,33 @@ std::string_view bracketed(std::string_view choices) {
   return choices.substr(open + 1, close - open - 1);
 }
 
-double parse_cpu_quota(std::string_view cpu_max) {
-  const size_t space = cpu_max.find(' ');
-  if (space == std::string_view::npos) return 0;
-  const int64_t quota = leading_integer(cpu_max);
-  const int64_t period = leading_integer(cpu_max.substr(space + 1));
-  return quota > 0 && period > 0 ? static_cast<double>(quota) / static_cast<double>(period) : 0;
+int share_of_cores(const std::vector<std::vector<int>>& masks, int rank,
+                   const std::optional<double>& quota) {
+  std::map<int, int> ranks_on;
+  for (const std::vector<int>& mask : masks) {
+    for (int core : mask) ++ranks_on[core];
+  }
+  double share = 0;
+  for (int core : masks[static_cast<size_t>(rank)]) share += 1.0 / ranks_on[core];
+  if (quota) share = std::min(share, *quota / static_cast<double>(masks.size()));
+  constexpr double kRounding = 1e-6;  // of thirds added up
+  return std::max(1, static_cast<int>(share + kRounding));
 }
 
-Machine read_machine() {
+Machine read_machine(const std::string& root) {
   Machine machine;
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) == 0) machine.host = host.data();
-  const std::string cpu = read_text("/proc/cpuinfo");
+  const std::string cpu = read_text(root + "/proc/cpuinfo");
   machine.cpu_model = field(cpu, "model name");
   const std::string_view flags = field(cpu, "flags");
   machine.isa = select_isa(flags.empty() ? field(cpu, "Features") : flags);
   machine.cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   machine.usable_cores = affinity_cores();
-  machine.cpu_quota = parse_cpu_quota(read_text("/sys/fs/cgroup/cpu.max"));
-  read_memory(machine);
-  machine.huge_pages = bracketed(read_text("/sys/kernel/mm/transparent_hugepage/enabled"));
+  const GroupLimits groups = read_group_limits(root);
+  machine.cpu_quota = groups.cpu;
+  read_memory(machine, root, groups);
+  machine.huge_pages = bracketed(read_text(root + "/sys/kernel/mm/transparent_hugepage/enabled"));
   return machine;
 }
 

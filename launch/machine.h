@@ -3,27 +3,40 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "launch/control_groups.h"
+
 namespace weft {
+
+// The tightest limit of memory that the process itself has (ulimit), as a shell names it.
+struct ProcessLimit {
+  std::string name;
+  int64_t bytes = 0;
+  int64_t free_bytes = 0;
+};
 
 struct Machine {
   std::string host;
   std::string cpu_model;
   std::vector<std::string>
-      isa;                   // instruction sets that matter to training, as the kernel names them
-  int cores = 0;             // online in the machine
-  int usable_cores = 0;      // in this process's affinity mask
-  double cpu_quota = 0;      // cores' worth of time the container allows; 0 means no limit
-  int64_t memory_bytes = 0;  // the machine's, or the container's limit where that is lower
+      isa;        // instruction sets that matter to training, as the kernel names them
+  int cores = 0;  // online in the machine
+  std::vector<int> usable_cores;      // the numbers of those that this process may run on
+  std::optional<CpuQuota> cpu_quota;  // of its control groups
+  int64_t memory_bytes = 0;           // the machine's, or the control groups' limit where lower
   int64_t memory_available_bytes = 0;
+  std::optional<MemoryLimit> memory_limit;  // of its control groups
+  std::optional<ProcessLimit> process_limit;
   std::string huge_pages;  // transparent huge pages: always, madvise or never
 };
 
-// Reads /proc, /sys and the affinity mask; cheap, starts nothing.
-Machine read_machine();
+// Reads /proc, /sys and the process's own limits; cheap, starts nothing. `root` stands before the
+// paths of files, for tests.
+Machine read_machine(const std::string& root = "");
 
 // The parts of read_machine that interpret text, apart from where the text comes from.
 
@@ -33,7 +46,10 @@ std::vector<std::string> select_isa(std::string_view flags);
 std::string_view field(std::string_view lines, std::string_view key);
 // The word in square brackets: "always [madvise] never" -> "madvise".
 std::string_view bracketed(std::string_view choices);
-// Cores' worth of time of a cgroup-2 cpu.max ("200000 100000" -> 2); 0 for "max" or damaged text.
-double parse_cpu_quota(std::string_view cpu_max);
+// How many threads each of several ranks can keep busy that share cores as their masks say: rank
+// `rank` gets its part of every core of masks[rank], but no more than its part of `quota` cores'
+// worth of time where there is one; at least 1.
+int share_of_cores(const std::vector<std::vector<int>>& masks, int rank,
+                   const std::optional<double>& quota);
 
 }  // namespace weft

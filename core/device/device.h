@@ -62,6 +62,9 @@ class Device {
   virtual std::string description() const = 0;
   // Host threads of the rank that has this device; on a CPU they work on a compute stream together.
   virtual int threads() const { return 1; }
+  // What slows this device down without making it wrong, a line each for people; known once there
+  // is a compute stream.
+  virtual std::vector<std::string> notices() const { return {}; }
   // Whether anything lies behind the addresses of its buffers; not on a planner's.
   virtual bool has_memory() const { return true; }
   // What allocate() can hand out now, of a device whose memory is its own; nothing for a CPU, which

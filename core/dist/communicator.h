@@ -67,6 +67,7 @@ class Bootstrap {
   virtual int size() const = 0;
   virtual int local_rank() const = 0;  // rank among those on the same host
   virtual int local_size() const = 0;  // ranks on the same host
+  virtual int ranks_in_process() const { return 1; }
   // How long calls that begin from now on wait for a rank, on the control plane and in all groups
   // that were and will be split off. The same on every rank.
   virtual void set_deadline(std::chrono::milliseconds) {}

@@ -32,7 +32,7 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
   using Clock = std::chrono::steady_clock;
   StepBenchResult result;
   result.ranks = bootstrap.size();
-  result.threads = compute_threads(config.cpu, bootstrap.local_size());
+  result.threads = compute_threads(config.cpu, bootstrap);
   RankMachine machine(config, result.threads, bootstrap);
   result.device = machine.device->description();
   OperationTimer timer(*machine.device);

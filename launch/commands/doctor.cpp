@@ -9,12 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "core/base/error.h"
+#include "core/device/cpu/thread_team.h"
 #include "core/device/device.h"
+#include "core/ops/check_products.h"
 #include "core/ops/cuda_libraries.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/doctor_libraries.h"
 #include "launch/format_numbers.h"
 #include "launch/machine.h"
+#include "launch/train/cpu_threads.h"
 #include "launch/version.h"
 
 namespace weft {
@@ -34,6 +38,7 @@ struct Check {
 struct Diagnosis {
   Machine machine;
   CudaReport cuda;
+  int threads = 0;  // of one rank
   std::vector<Check> checks;
 
   bool able_to_train() const {
@@ -131,21 +136,68 @@ void check_libraries(Diagnosis& result) {
 }
 
 Check check_usable_cores(const Machine& machine) {
-  Check check{"machine", "usable cores", fmt::format("{}", machine.usable_cores)};
-  if (machine.usable_cores < machine.cores) {
+  const auto usable = static_cast<int>(machine.usable_cores.size());
+  Check check{"machine", "usable cores", fmt::format("{}", usable)};
+  if (machine.cpu_quota) {
+    check.value += fmt::format(", {:.3g} cores' worth of time ({})", machine.cpu_quota->cores,
+                               machine.cpu_quota->group);
+  }
+  if (usable < machine.cores) {
     check.status = Status::warning;
     check.hint = fmt::format(
         "this process may use {} of {} cores (taskset, a container, or mpirun, which binds each "
         "rank to one core): mpirun --map-by slot:pe=K gives K cores to a rank, --bind-to none all",
-        machine.usable_cores, machine.cores);
-  } else if (machine.cpu_quota > 0 && machine.cpu_quota < machine.usable_cores) {
+        usable, machine.cores);
+  } else if (machine.cpu_quota && machine.cpu_quota->cores < usable) {
     check.status = Status::warning;
     check.hint = fmt::format(
-        "the container allows {:.3g} cores' worth of time: set OMP_NUM_THREADS to "
-        "that divided by the ranks on this machine",
-        machine.cpu_quota);
+        "its control group allows {:.3g} of {} cores' worth of time, and cpu.threads: auto takes "
+        "no more; raise the quota (docker --cpus, CPUQuota of systemd) to use the others",
+        machine.cpu_quota->cores, usable);
   }
   return check;
+}
+
+// The threads that a run of one rank with cpu.threads: auto would have, and whether they compute.
+Check check_threads(const Machine& machine, int& threads) {
+  Check check{"machine", "threads", "none"};
+  try {
+    threads = compute_threads(CpuConfig{});
+    const auto device = make_device({.threads = threads});
+    const auto stream = device->make_stream(StreamKind::compute);
+    const auto ops = make_ops(*device);
+    for (DType type : {DType::f32, DType::bf16}) check_products(*device, *ops, *stream, type);
+    check.value = fmt::format("{} for one rank, their matrix products are right", threads);
+    const std::vector<std::string> notices = device->notices();
+    const std::optional<int> limit = thread_limit();
+    if (limit && *limit <= threads && *limit < static_cast<int>(machine.usable_cores.size())) {
+      check.status = Status::warning;
+      check.hint =
+          fmt::format("OMP_THREAD_LIMIT={} keeps a rank to that many threads: unset it", *limit);
+    } else if (!notices.empty()) {
+      check.status = Status::warning;
+      check.hint = notices.front();
+    }
+  } catch (const Error& error) {
+    check.status = Status::missing;
+    check.hint = error.what();
+  }
+  return check;
+}
+
+std::string memory_text(const Machine& machine) {
+  std::string text = fmt::format("{}, {} available", format_bytes(machine.memory_bytes),
+                                 format_bytes(machine.memory_available_bytes));
+  if (machine.memory_limit) {
+    text += fmt::format(", limit {} ({})", format_bytes(machine.memory_limit->bytes),
+                        machine.memory_limit->group);
+  }
+  if (machine.process_limit) {
+    text += fmt::format(", {} {}, {} left of it", machine.process_limit->name,
+                        format_bytes(machine.process_limit->bytes),
+                        format_bytes(machine.process_limit->free_bytes));
+  }
+  return text;
 }
 
 Check check_disk() {
@@ -175,9 +227,8 @@ void check_machine(Diagnosis& result) {
   add("instructions", join(machine.isa));
   add("cores", fmt::format("{}", machine.cores));
   result.checks.push_back(check_usable_cores(machine));
-  add("OpenMP threads", fmt::format("{}", openmp_threads()));
-  add("memory", fmt::format("{}, {} available", format_bytes(machine.memory_bytes),
-                            format_bytes(machine.memory_available_bytes)));
+  result.checks.push_back(check_threads(machine, result.threads));
+  add("memory", memory_text(machine));
   Check pages{"machine", "huge pages", machine.huge_pages.empty() ? "unknown" : machine.huge_pages};
   if (machine.huge_pages == "never") {
     pages.status = Status::warning;
@@ -277,8 +328,9 @@ void print_json(const Diagnosis& result) {
         {"cpu", machine.cpu_model},
         {"isa", machine.isa},
         {"cores", machine.cores},
-        {"usable_cores", machine.usable_cores},
-        {"openmp_threads", openmp_threads()},
+        {"usable_cores", machine.usable_cores.size()},
+        {"cpu_quota", machine.cpu_quota ? nlohmann::json(machine.cpu_quota->cores) : nullptr},
+        {"threads", result.threads},
         {"memory_bytes", machine.memory_bytes},
         {"memory_available_bytes", machine.memory_available_bytes},
         {"huge_pages", machine.huge_pages}}},

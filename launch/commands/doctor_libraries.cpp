@@ -6,7 +6,6 @@
 #ifdef WEFT_HAS_MPI
 #include <mpi.h>
 #endif
-#include <omp.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,7 +137,5 @@ bool onednn_is_fast() {
   return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx2) ==
          static_cast<unsigned>(dnnl_cpu_isa_avx2);
 }
-
-int openmp_threads() { return omp_get_max_threads(); }
 
 }  // namespace weft

@@ -19,7 +19,5 @@ std::string onednn_version();
 std::string onednn_isa();
 // Whether oneDNN found an instruction set with vector fused multiply-add (AVX2 or better).
 bool onednn_is_fast();
-// Threads that an OpenMP region starts now.
-int openmp_threads();
 
 }  // namespace weft

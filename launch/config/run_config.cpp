@@ -70,7 +70,8 @@ void LoadConfig::fields(FieldList& list) {
 
 void CpuConfig::fields(FieldList& list) {
   list.key_auto("threads", threads, between(1, 4096), "threads",
-                "the cores of the machine / its ranks", "Compute threads of each rank.");
+                "the rank's share of the cores that it may run on",
+                "Compute threads of each rank.");
   list.key("bf16_products", bf16_products,
            "How matrices of bf16 are multiplied. native: by the CPU's instructions for bf16, which "
            "needs AVX-512 or AMX; converted: as f32 copies; auto: natively where the CPU has AMX.");

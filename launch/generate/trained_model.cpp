@@ -42,7 +42,7 @@ std::unique_ptr<Device> open_device(DeviceKind kind, const CpuConfig& cpu) {
     }
   }
   return make_device(
-      {.kind = kind, .threads = compute_threads(cpu, 1), .bf16_products = cpu.bf16_products});
+      {.kind = kind, .threads = compute_threads(cpu), .bf16_products = cpu.bf16_products});
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "launch/train/rank_machine.h"
 
+#include <algorithm>
+
+#include "core/ops/check_products.h"
 #include "launch/machine.h"
 #include "parallel/comm/bootstrap.h"
 
@@ -25,13 +28,28 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
       gpu_groups(make_device_bootstrap(job, *device,
                                        {.deadline = std::chrono::seconds(config.comm.deadline)})) {
   job.set_deadline(std::chrono::seconds(config.comm.deadline));
+  if (device->kind() != DeviceKind::cpu) return;
+  const std::unique_ptr<Ops> checked = make_ops(*device);  // its working memory is not the plan's
+  check_products(*device, *checked, *compute, DType::f32);
+  if (config.compute_type() != DType::f32) {
+    check_products(*device, *checked, *compute, config.compute_type());
+  }
 }
 
 MemoryOnOffer RankMachine::memory_on_offer() const {
-  return {.host_bytes = read_machine().memory_available_bytes,
-          .ranks_on_host = bootstrap.local_size(),
-          .device_bytes = device->free_bytes(),
-          .ranks_on_device = ranks_per_device};
+  const Machine machine = read_machine();
+  const bool known = machine.memory_bytes > 0;
+  MemoryOnOffer offer{
+      .host_bytes = known ? std::max<int64_t>(1, machine.memory_available_bytes) : 0,
+      .ranks_on_host = bootstrap.local_size(),
+      .device_bytes = device->free_bytes(),
+      .ranks_on_device = ranks_per_device};
+  if (machine.process_limit) {
+    offer.process_bytes = machine.process_limit->free_bytes;
+    offer.process_limit = machine.process_limit->name;
+    offer.ranks_in_process = bootstrap.ranks_in_process();
+  }
+  return offer;
 }
 
 RankResources RankMachine::resources(Mesh& mesh, Ops& with) {

@@ -11,8 +11,9 @@ namespace weft {
 
 struct RankMachine {
   // `config` has passed cross_check; `threads` is the number of compute threads of a CPU rank.
-  // Throws Error{environment} where there is no such device. Collective when ranks compute on GPUs;
-  // the bootstrap outlives it. The calling thread is the one that uses compute.
+  // Throws Error{environment} where there is no such device, where the calling thread does not get
+  // its threads, or where products computed by them are wrong. Collective when ranks compute on
+  // GPUs; the bootstrap outlives it. The calling thread is the one that uses compute.
   RankMachine(const RunConfig& config, int threads, Bootstrap& bootstrap);
 
   // What splits off the groups of ranks that talk about memory of the device.

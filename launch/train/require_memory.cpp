@@ -19,8 +19,8 @@ struct Needed {
   }
 };
 
-void require(const Needed& one, int ranks, int64_t available, const char* where,
-             const char* advice) {
+void require(const Needed& one, int ranks, int64_t available, const std::string& where,
+             const std::string& advice) {
   const int64_t all = one.bytes * ranks;
   if (all <= available) return;
   fail(
@@ -44,11 +44,18 @@ void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& 
             "mesh.zero, mesh.tp or mesh.pp, or keep moments in bf16 (optimizer.state_dtype); weft "
             "plan memory shows what each does");
   }
-  if (offer.host_bytes == 0) return;
-  require(host, offer.ranks_on_host, offer.host_bytes, "host memory",
-          offer.device_bytes
-              ? "set checkpoint.async: false"
-              : "lower train.micro_batch_size, train.sequence_length or the model's size");
+  const std::string advice =
+      offer.device_bytes
+          ? "set checkpoint.async: false"
+          : "lower train.micro_batch_size, train.sequence_length or the model's size";
+  if (offer.process_bytes) {
+    require(host, offer.ranks_in_process, *offer.process_bytes,
+            fmt::format("its process's memory ({})", offer.process_limit),
+            fmt::format("raise {}, or {}", offer.process_limit, advice));
+  }
+  if (offer.host_bytes > 0) {
+    require(host, offer.ranks_on_host, offer.host_bytes, "host memory", advice);
+  }
 }
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "launch/train/engine_memory.h"
@@ -12,6 +13,11 @@ namespace weft {
 struct MemoryOnOffer {
   int64_t host_bytes = 0;  // free on this host; 0 where that is not known
   int ranks_on_host = 1;
+  // What this process may still take by its own limits, and the name of the tightest; nothing where
+  // it has none.
+  std::optional<int64_t> process_bytes = std::nullopt;
+  std::string process_limit = {};
+  int ranks_in_process = 1;
   // Free on this rank's GPU; nothing where it computes in host memory.
   std::optional<size_t> device_bytes = std::nullopt;
   int ranks_on_device = 1;

@@ -100,7 +100,7 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       options_(options),
       bootstrap_(bootstrap),
       config_(prepared_.config),
-      machine_(config_, compute_threads(config_.cpu, bootstrap.local_size()), bootstrap),
+      machine_(config_, compute_threads(config_.cpu, bootstrap), bootstrap),
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *machine_.device, streams())
                            : nullptr),
       mesh_(machine_.groups(), config_.mesh.shape(bootstrap.size()),
@@ -227,6 +227,7 @@ void TrainingRun::open_run_directory() {
     if (!notice.empty()) line_->print("WARNING: " + notice);
   }
   for (const std::string& notice : prepared_.notices) line_->print("WARNING: " + notice);
+  for (const std::string& notice : machine_.device->notices()) line_->print("WARNING: " + notice);
   line_->print(fmt::format(
       "{}: {} parameters, {} rank{} ({}), batch {} x {} tokens in {} micro-batch{} per rank",
       config_.name, engine_->parameters().global_elements(), bootstrap_.size(),

@@ -1,14 +1,16 @@
 #include "core/device/cpu/cpu_device.h"
 
-#include <omp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "core/device/cpu/parallel_for.h"
 #include "core/device/cpu/stream_copy.h"
+#include "core/device/cpu/thread_team.h"
 
 namespace weft {
 namespace {
@@ -39,14 +41,19 @@ class CpuBuffer final : public Buffer {
     if (bytes == 0) return;
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
+      const int error = errno;
       const double mib = 1.0 / (1 << 20);
+      rlimit limit{};
+      const bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
       const double free_bytes = static_cast<double>(sysconf(_SC_AVPHYS_PAGES)) *
                                 static_cast<double>(sysconf(_SC_PAGESIZE));
       fail(ErrorKind::environment,
-           "cannot allocate {:.1f} MiB of host memory ({}); about {:.0f} MiB are free: use a "
-           "smaller "
-           "model, micro-batch or sequence length, or more ranks",
-           static_cast<double>(bytes) * mib, std::strerror(errno), free_bytes * mib);
+           "cannot allocate {:.1f} MiB of host memory ({}); {}use a smaller model, micro-batch or "
+           "sequence length, or more ranks",
+           static_cast<double>(bytes) * mib, std::strerror(error),
+           limited ? fmt::format("ulimit -v allows the process {:.0f} MiB in all: raise it, or ",
+                                 static_cast<double>(limit.rlim_cur) * mib)
+                   : fmt::format("about {:.0f} MiB are free: ", free_bytes * mib));
     }
     if (bytes >= kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
     data_ = p;
@@ -78,8 +85,11 @@ class CpuDevice final : public Device {
   }
   std::unique_ptr<Buffer> allocate_host(size_t bytes) override { return allocate(bytes); }
   std::unique_ptr<Stream> make_stream(StreamKind kind) override {
-    return std::make_unique<CpuStream>(options_.threads, kind == StreamKind::communication);
+    auto stream = std::make_unique<CpuStream>(options_.threads, kind == StreamKind::communication);
+    if (!stream->crowding().empty()) notices_ = {stream->crowding()};
+    return stream;
   }
+  std::vector<std::string> notices() const override { return notices_; }
   std::unique_ptr<Event> make_event() override { return std::make_unique<CpuEvent>(); }
   std::unique_ptr<Stamps> make_stamps() override { return make_cpu_stamps(); }
   void copy_to_device(void* device, const void* host, size_t bytes, Stream& stream) override {
@@ -91,6 +101,7 @@ class CpuDevice final : public Device {
 
  private:
   DeviceOptions options_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace
@@ -105,10 +116,19 @@ CpuStream::CpuStream(int threads, bool own_thread) : threads_(threads) {
   WEFT_CHECK(threads >= 1, "a stream needs at least one thread, not {}", threads);
   if (own_thread) {
     ring_ = std::vector<InlineTask>(kDepth);
-    worker_ = std::thread([this] { work(); });
+    try {
+      worker_ = std::thread([this] { work(); });
+    } catch (const std::system_error& error) {
+      fail(ErrorKind::environment,
+           "cannot make a thread for communication ({}); raise the limit of processes (ulimit -u, "
+           "pids.max of the container) or of memory (ulimit -v)",
+           error.what());
+    }
   } else {
-    // oneDNN reads the thread count from the calling thread's OpenMP setting.
-    omp_set_num_threads(threads);
+    claim_threads();
+    const TeamReport team = start_team(threads);
+    require_team(team);
+    crowding_ = weft::crowding(team);
   }
 }
 
@@ -123,6 +143,7 @@ CpuStream::~CpuStream() {
 }
 
 void CpuStream::work() {
+  claim_threads();
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return stop_ || head_ != tail_; });

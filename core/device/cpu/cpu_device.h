@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -60,10 +61,13 @@ class CpuStream final : public Stream {
  public:
   static constexpr size_t kDepth = 256;
 
+  // Without a thread of its own it is the calling thread's, whose team of `threads` is checked
+  // here: throws Error{environment} where there is no such team (thread_team.h).
   CpuStream(int threads, bool own_thread);
   ~CpuStream() override;
 
   int threads() const { return threads_; }  // OpenMP threads of work on this stream
+  const std::string& crowding() const { return crowding_; }  // thread_team.h
 
   template <typename F>
   void run(F&& f) {
@@ -90,6 +94,7 @@ class CpuStream final : public Stream {
   void work();
 
   int threads_;
+  std::string crowding_;
   std::vector<InlineTask> ring_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -60,8 +60,7 @@ struct AttentionLayout {
 // Calls body(task, thread) for every task in [0, count), each taken by whichever thread is free.
 template <typename Body>
 void parallel_tasks(int threads, int64_t count, const Body& body) {
-  const int workers = static_cast<int>(std::min<int64_t>(threads, count));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(workers) if (workers > 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1 && count > 1)
   for (int64_t task = 0; task < count; ++task) body(task, int64_t{omp_get_thread_num()});
 }
 

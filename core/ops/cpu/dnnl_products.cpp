@@ -1,15 +1,17 @@
 #include "core/ops/cpu/dnnl_products.h"
 
 #include <dnnl.h>
-#include <omp.h>
 
 #include <array>
 #include <dnnl.hpp>
 #include <map>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
+#include "core/ops/cpu/slices.h"
+#include "core/ops/working_memory.h"
 
 namespace weft::detail {
 namespace {
@@ -31,18 +33,22 @@ memory::desc matrix(int64_t rows, int64_t columns, int64_t stride, bool transpos
   return memory::desc({rows, columns}, type, strides);
 }
 
+// The rows of the whole b in memory.
+int64_t b_stride(const ProductShape& s) { return s.transpose_b ? s.k : s.n; }
+
 struct Matrices {
   memory::desc a, b, out;
 
-  Matrices(const ProductShape& s, memory::data_type type)
-      : a(matrix(s.m, s.k, s.a_stride, s.transpose_a, type)),
-        b(matrix(s.k, s.n, s.transpose_b ? s.k : s.n, s.transpose_b, type)),
-        out(matrix(s.m, s.n, s.out_stride, false, memory::data_type::f32)) {}
+  Matrices(const ProductShape& s, const Slice& slice, memory::data_type type)
+      : a(matrix(slice.rows(), s.k, s.a_stride, s.transpose_a, type)),
+        b(matrix(s.k, slice.columns(), b_stride(s), s.transpose_b, type)),
+        out(matrix(slice.rows(), slice.columns(), s.out_stride, false, memory::data_type::f32)) {}
 };
 
 // False where oneDNN has no such product on this CPU.
-Descriptor describe(const ProductShape& shape, DType operands, const dnnl::engine& engine) {
-  const Matrices m(shape, type_of(operands));
+Descriptor describe(const ProductShape& shape, const Slice& slice, DType operands,
+                    const dnnl::engine& engine) {
+  const Matrices m(shape, slice, type_of(operands));
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (shape.accumulate) {
@@ -57,24 +63,42 @@ Descriptor describe(const ProductShape& shape, DType operands, const dnnl::engin
 #endif
 }
 
-void use_threads(int threads) {
-  // oneDNN reads the thread count from the calling thread's OpenMP setting.
-  if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
-}
-
-// A primitive with the memory objects that its calls point elsewhere: nothing is made in a call.
-struct Product {
+// One slice's primitive with the memory objects that its calls point elsewhere: nothing is made in
+// a call.
+struct SliceProduct {
   dnnl::matmul primitive;
+  dnnl::stream stream;
   memory a, b, out, scratchpad;
   size_t scratchpad_bytes;
 
-  Product(const Descriptor& d, const dnnl::engine& engine)
+  SliceProduct(const Descriptor& d, const dnnl::engine& engine)
       : primitive(d),
+        stream(engine),
         a(d.src_desc(), engine, DNNL_MEMORY_NONE),
         b(d.weights_desc(), engine, DNNL_MEMORY_NONE),
         out(d.dst_desc(), engine, DNNL_MEMORY_NONE),
         scratchpad(d.scratchpad_desc(), engine, DNNL_MEMORY_NONE),
-        scratchpad_bytes(d.scratchpad_desc().get_size()) {}
+        scratchpad_bytes(in_working_memory_units(d.scratchpad_desc().get_size())) {}
+
+  int run(const void* a_at, const void* b_at, float* out_at) {
+    a.set_data_handle(const_cast<void*>(a_at));
+    b.set_data_handle(const_cast<void*>(b_at));
+    out.set_data_handle(out_at);
+    const std::array<dnnl_exec_arg_t, 4> arguments{{{DNNL_ARG_SRC, a.get()},
+                                                    {DNNL_ARG_WEIGHTS, b.get()},
+                                                    {DNNL_ARG_DST, out.get()},
+                                                    {DNNL_ARG_SCRATCHPAD, scratchpad.get()}}};
+    const dnnl_status_t status = dnnl_primitive_execute(
+        primitive.get(), stream.get(), static_cast<int>(arguments.size()), arguments.data());
+    return status == dnnl_success ? dnnl_stream_wait(stream.get()) : status;
+  }
+};
+
+// By the number of their slice; an empty slice has none.
+struct Product {
+  Slices slices;
+  std::map<int64_t, SliceProduct> parts;
+  size_t scratchpad_bytes = 0;
 };
 
 }  // namespace
@@ -85,7 +109,6 @@ struct DnnlProducts::State {
 
   DType operands;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  dnnl::stream stream{engine};
   std::map<std::pair<ProductShape, int>, Product> products;
 
   Product& find(const ProductShape& shape, int threads) {
@@ -93,11 +116,22 @@ struct DnnlProducts::State {
     const auto found = products.find(key);
     if (found != products.end()) return found->second;
     if (products.size() >= kMostProducts) products.clear();
-    use_threads(threads);
-    const Descriptor descriptor = describe(shape, operands, engine);
-    WEFT_CHECK(descriptor, "oneDNN has no {}x{}x{} product of {}", shape.m, shape.n, shape.k,
-               name(operands));
-    return products.try_emplace(key, descriptor, engine).first->second;
+    return products.try_emplace(key, make(shape, threads)).first->second;
+  }
+
+  Product make(const ProductShape& shape, int threads) const {
+    use_one_thread();
+    Product product{.slices = Slices(shape.m, shape.n, shape.k, threads), .parts = {}};
+    for (int64_t i = 0; i < product.slices.count(); ++i) {
+      const Slice slice = product.slices.at(i);
+      if (slice.rows() == 0 || slice.columns() == 0) continue;
+      const Descriptor descriptor = describe(shape, slice, operands, engine);
+      WEFT_CHECK(descriptor, "oneDNN has no {}x{}x{} product of {}", slice.rows(), slice.columns(),
+                 shape.k, name(operands));
+      const auto& part = product.parts.try_emplace(i, descriptor, engine).first->second;
+      product.scratchpad_bytes += part.scratchpad_bytes;
+    }
+    return product;
   }
 };
 
@@ -129,7 +163,7 @@ bool DnnlProducts::serves(DType operands) {
                                .out_stride = 384,
                                .transpose_a = transpose_a,
                                .transpose_b = transpose_b};
-      const Descriptor descriptor = describe(shape, operands, engine);
+      const Descriptor descriptor = describe(shape, {0, shape.m, 0, shape.n}, operands, engine);
       // The reference implementation computes anything, element by element.
       if (!descriptor || std::string_view(descriptor.impl_info_str()).starts_with("ref")) {
         return false;
@@ -152,22 +186,23 @@ size_t DnnlProducts::scratchpad_bytes(const ProductShape& shape, int threads) {
 
 void DnnlProducts::run(const ProductShape& shape, const void* a, const void* b, float* out,
                        int threads, void* scratchpad) {
-  Product& p = state_->find(shape, threads);
-  use_threads(threads);
-  p.a.set_data_handle(const_cast<void*>(a));
-  p.b.set_data_handle(const_cast<void*>(b));
-  p.out.set_data_handle(out);
-  p.scratchpad.set_data_handle(scratchpad);
-  const std::array<dnnl_exec_arg_t, 4> arguments{{{DNNL_ARG_SRC, p.a.get()},
-                                                  {DNNL_ARG_WEIGHTS, p.b.get()},
-                                                  {DNNL_ARG_DST, p.out.get()},
-                                                  {DNNL_ARG_SCRATCHPAD, p.scratchpad.get()}}};
-  const dnnl_status_t status =
-      dnnl_primitive_execute(p.primitive.get(), state_->stream.get(),
-                             static_cast<int>(arguments.size()), arguments.data());
-  WEFT_CHECK(status == dnnl_success, "a {}x{}x{} product by oneDNN failed with status {}", shape.m,
-             shape.n, shape.k, static_cast<int>(status));
-  state_->stream.wait();
+  Product& product = state_->find(shape, threads);
+  auto* room = static_cast<std::byte*>(scratchpad);
+  for (auto& [i, part] : product.parts) {
+    part.scratchpad.set_data_handle(room);
+    room += part.scratchpad_bytes;
+  }
+  const auto bytes = static_cast<int64_t>(size_of(state_->operands));
+  const auto* a_bytes = static_cast<const std::byte*>(a);
+  const auto* b_bytes = static_cast<const std::byte*>(b);
+  for_each_slice(product.slices, threads, out, shape.out_stride, shape.accumulate,
+                 [&](int64_t i, const Slice& s) {
+                   use_one_thread();
+                   return product.parts.at(i).run(
+                       a_bytes + bytes * (shape.transpose_a ? s.m0 : s.m0 * shape.a_stride),
+                       b_bytes + bytes * (shape.transpose_b ? s.n0 * b_stride(shape) : s.n0),
+                       out + s.m0 * shape.out_stride + s.n0);
+                 });
 }
 
 std::shared_ptr<DnnlProducts> make_bf16_products(Bf16Products choice) {

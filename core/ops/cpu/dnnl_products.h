@@ -1,5 +1,6 @@
 // DnnlProducts: products of a type that the BLAS of oneDNN does not take, by its matmul primitive,
-// summed in f32. A primitive is made once per shape and kept.
+// summed in f32, each slice of a product by one thread. Primitives are made once per shape and
+// kept.
 //
 // Not for several threads at once: the calls of one object follow each other.
 #pragma once
@@ -38,7 +39,7 @@ class DnnlProducts {
   static bool bf16_is_faster();
 
   DType operands() const;
-  size_t kept() const;  // primitives
+  size_t kept() const;  // products
 
   // Working memory of a product in `threads` threads, 64-byte aligned.
   size_t scratchpad_bytes(const ProductShape& shape, int threads);

@@ -3,7 +3,6 @@
 // same values, or native ones of oneDNN where the rank has such: either way every sum is formed in
 // f32, and what is stored is rounded in the epilogue's pass.
 #include <dnnl.h>
-#include <omp.h>
 
 #include <type_traits>
 
@@ -13,12 +12,15 @@
 #include "core/ops/cpu/cpu_ops.h"
 #include "core/ops/cpu/dnnl_products.h"
 #include "core/ops/cpu/gemm.h"
+#include "core/ops/cpu/slices.h"
 
 namespace weft {
 namespace {
 
 using detail::DnnlProducts;
 using detail::ProductShape;
+using detail::Slice;
+using detail::Slices;
 using kernels::HostTeam;
 
 struct Sizes {
@@ -76,13 +78,15 @@ MatmulTask<S> describe(const MatmulArgs& args) {
 // op(b).
 void product(const MatmulTask<float>& t, int64_t begin, int64_t rows, float* out, int64_t width,
              int threads, Scratch*) {
-  if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
-  const dnnl_status_t status =
-      dnnl_sgemm(t.transpose_a ? 'T' : 'N', t.transpose_b ? 'T' : 'N', rows, t.n, t.k, 1.0f,
-                 t.a + t.a_at(begin), t.a_width, t.b, t.transpose_b ? t.k : t.n,
-                 t.accumulate ? 1.0f : 0.0f, out, width);
-  WEFT_CHECK(status == dnnl_success, "dnnl_sgemm of {}x{}x{} failed with status {}", rows, t.n, t.k,
-             static_cast<int>(status));
+  const int64_t b_width = t.transpose_b ? t.k : t.n;
+  const auto multiply = [&](int64_t, const Slice& s) -> int {
+    use_one_thread();
+    return dnnl_sgemm(t.transpose_a ? 'T' : 'N', t.transpose_b ? 'T' : 'N', s.rows(), s.columns(),
+                      t.k, 1.0f, t.a + t.a_at(begin + s.m0), t.a_width,
+                      t.b + (t.transpose_b ? s.n0 * b_width : s.n0), b_width,
+                      t.accumulate ? 1.0f : 0.0f, out + s.m0 * width + s.n0, width);
+  };
+  for_each_slice(Slices(rows, t.n, t.k, threads), threads, out, width, t.accumulate, multiply);
 }
 void product(const MatmulTask<double>& t, int64_t begin, int64_t rows, double* out, int64_t width,
              int threads, Scratch* packing) {

@@ -23,6 +23,7 @@ class LocalBootstrap final : public Bootstrap {
   int size() const override { return world_.size(); }
   int local_rank() const override { return rank_; }
   int local_size() const override { return world_.size(); }
+  int ranks_in_process() const override { return world_.size(); }
   void set_deadline(std::chrono::milliseconds deadline) override {
     world_.patience().set_deadline(deadline);
   }

@@ -23,6 +23,7 @@ class NcclBootstrap final : public Bootstrap {
   int size() const override { return host_.size(); }
   int local_rank() const override { return host_.local_rank(); }
   int local_size() const override { return host_.local_size(); }
+  int ranks_in_process() const override { return host_.ranks_in_process(); }
   void barrier() override { host_.barrier(); }
   std::string broadcast(const std::string& text, int root) override {
     return host_.broadcast(text, root);

@@ -34,6 +34,21 @@ TEST(RequireMemory, CountsAllOfAPlanOnTheHostOfCpuRanks) {
   EXPECT_EQ(refusal({.host_bytes = 0}), "");  // not known
 }
 
+// ulimit -v of a process, which ranks that are its threads share.
+TEST(RequireMemory, CountsWhatAProcessMayTake) {
+  MemoryOnOffer offer{.host_bytes = 1000 * kMib,
+                      .ranks_on_host = 4,
+                      .process_bytes = 340 * kMib,
+                      .process_limit = "ulimit -v",
+                      .ranks_in_process = 2};
+  EXPECT_EQ(refusal(offer), "");
+  --*offer.process_bytes;
+  const std::string text = refusal(offer);
+  EXPECT_NE(text.find("needs 340.0 MiB of its process's memory (ulimit -v)"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("raise ulimit -v, or lower train.micro_batch_size"), std::string::npos);
+}
+
 TEST(RequireMemory, CountsOnlyWhatLiesOnAGpuThere) {
   EXPECT_EQ(refusal({.host_bytes = 50 * kMib, .device_bytes = 120 * kMib}), "");
   EXPECT_NE(refusal({.host_bytes = 50 * kMib, .device_bytes = 120 * kMib - 1})
