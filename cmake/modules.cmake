@@ -41,7 +41,8 @@ function(weft_tests dir)
 endfunction()
 
 # What every test runs with. Open MPI: root may launch (containers), more ranks than cores, which
-# then yield instead of spinning through a time slice, and no traffic beyond this machine.
+# then yield instead of spinning through a time slice, and no traffic beyond this machine. What runs
+# keep of the machine stays in the build folder.
 set(WEFT_TEST_ENVIRONMENT
     WEFT_CACHE=${CMAKE_BINARY_DIR}/test-cache
     OMPI_ALLOW_RUN_AS_ROOT=1

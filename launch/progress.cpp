@@ -48,6 +48,9 @@ std::string step_line(const StepReport& report, int columns) {
   if (report.peak_share) {
     pieces.push_back({fmt::format("  {:.0f}% of peak", *report.peak_share * 100), 1});
   }
+  if (report.core_wait) {
+    pieces.push_back({fmt::format("  {:.0f}% waiting for cores", *report.core_wait * 100), 1});
+  }
   if (report.seconds_left) pieces.push_back({"  ETA " + format_duration(*report.seconds_left)});
   std::string line;
   for (int left = 0; left <= 3; ++left) {

@@ -33,13 +33,15 @@ struct StepReport {
   double gradient_norm = 0;
   double tokens_per_second = 0;      // of all ranks together
   std::optional<double> peak_share;  // of the measured peak, 0 to 1
+  std::optional<double> core_wait;   // share of their time that threads waited for a core
   std::optional<double> seconds_left;
 };
 
 // "step   120/2000  loss 2.3457  val 2.4012  lr 9.9e-04  norm 0.92  12.3k tok/s  61% of peak
-// ETA 1m20s", on one line. Numbers keep their width from step to step as far as they can. Where it
-// is longer than `columns`, the share of the peak, the learning rate and the gradient norm are left
-// out in this order; what then still does not fit is cut off.
+// ETA 1m20s", on one line; "35% waiting for cores" in the place of the share. Numbers keep their
+// width from step to step as far as they can. Where it is longer than `columns`, the share of the
+// peak, the learning rate and the gradient norm are left out in this order; what then still does
+// not fit is cut off.
 std::string step_line(const StepReport& report, int columns = std::numeric_limits<int>::max());
 
 // At most `columns` columns of an ASCII line: a live line that wraps can no longer be rewritten.

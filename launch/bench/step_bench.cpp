@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "core/dist/mesh.h"
+#include "launch/train/bf16_choice.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/peak.h"
@@ -28,9 +29,11 @@ int64_t peak_resident_bytes() {
 
 }  // namespace
 
-StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& bootstrap) {
+StepBenchResult bench_steps(const RunConfig& given, int64_t steps, Bootstrap& bootstrap) {
   using Clock = std::chrono::steady_clock;
   StepBenchResult result;
+  RunConfig config = given;
+  result.products = settle_bf16_products(config, "", bootstrap);
   result.ranks = bootstrap.size();
   result.threads = compute_threads(config.cpu, bootstrap);
   RankMachine machine(config, result.threads, bootstrap);
@@ -54,8 +57,7 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
   };
   bootstrap.barrier();
   const DType type = config.compute_type();
-  result.gemm_peak =
-      measure_gemm_peak(*machine.device, *machine.compute, *machine.ops, type) * bootstrap.size();
+  JobPeak peak(*machine.device, *machine.compute, type, config.cpu.bf16_products, bootstrap);
   result.published_peak = published_peak(result.device, type);
   {
     const std::optional<size_t> free_before = machine.device->free_bytes();
@@ -63,7 +65,9 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
     result.parameters = engine.parameters().global_elements();
     for (int i = 0; i < kWarmUp; ++i) step(engine);
     std::vector<double> times;
+    Contention contention;
     for (int64_t i = 0; i < steps; ++i) times.push_back(step(engine));
+    result.cores = contention.look();
     std::sort(times.begin(), times.end());
     result.min_seconds = times.front();
     result.median_seconds = times[times.size() / 2];
@@ -71,6 +75,9 @@ StepBenchResult bench_steps(const RunConfig& config, int64_t steps, Bootstrap& b
     result.tokens_per_step = config.train.batch_size * config.sequence_length();
     result.flops_per_second = static_cast<double>(result.tokens_per_step) / result.median_seconds *
                               engine.model().flops_per_token(config.sequence_length());
+    peak.reached(result.flops_per_second * result.median_seconds / result.min_seconds);
+    peak.keep();
+    result.gemm_peak = peak.flops_per_second();
     const GptConfig& m = config.model;
     result.masked_flops_per_second =
         6.0 * static_cast<double>(m.layers * m.width * config.sequence_length()) *
@@ -144,6 +151,11 @@ std::string to_text(const StepBenchResult& r, bool operations) {
       100 * r.flops_per_second / r.gemm_peak, r.gemm_peak / 1e9, model_flops_text(r),
       static_cast<double>(r.planned_bytes) / kMib,
       static_cast<double>(r.peak_resident_bytes) / kMib);
+  if (!r.products.empty()) text += r.products + "\n";
+  if (r.cores && r.cores->busy()) {
+    text +=
+        fmt::format("BUSY MACHINE: {}: these figures are not the machine's\n", to_text(*r.cores));
+  }
   if (r.device_bytes) {
     text +=
         fmt::format("GPU memory taken {:.1f} MiB\n", static_cast<double>(*r.device_bytes) / kMib);
@@ -173,12 +185,14 @@ std::string to_json(const StepBenchResult& r) {
       "{{\"parameters\":{},\"ranks\":{},\"threads\":{},\"tokens_per_step\":{},"
       "\"median_seconds\":{:.6f},\"min_seconds\":{:.6f},\"max_seconds\":{:.6f},"
       "\"tokens_per_second\":{:.3f},\"flops_per_second\":{:.4e},\"gemm_peak\":{:.4e},"
+      "\"core_wait\":{:.3f},\"core_stolen\":{:.3f},"
       "\"causal_flops_per_second\":{:.4e},\"published_peak\":{:.4e},\"device\":\"{}\","
       "\"planned_bytes\":{},\"peak_resident_bytes\":{},\"device_bytes\":{},"
       "\"family_seconds\":{{{}}},\"operations\":[{}]}}\n",
       r.parameters, r.ranks, r.threads, r.tokens_per_step, r.median_seconds, r.min_seconds,
       r.max_seconds, static_cast<double>(r.tokens_per_step) / r.median_seconds, r.flops_per_second,
-      r.gemm_peak, r.flops_per_second - r.masked_flops_per_second,
+      r.gemm_peak, r.cores ? r.cores->waiting : 0, r.cores ? r.cores->stolen : 0,
+      r.flops_per_second - r.masked_flops_per_second,
       r.published_peak ? r.published_peak->flops_per_second * r.ranks : 0.0, r.device,
       r.planned_bytes, r.peak_resident_bytes, r.device_bytes.value_or(0), families, operations);
 }

@@ -8,6 +8,7 @@
 #include "core/dist/communicator.h"
 #include "launch/bench/operation_timer.h"
 #include "launch/config/run_config.h"
+#include "launch/train/contention.h"
 #include "launch/train/peak.h"
 
 namespace weft {
@@ -23,6 +24,8 @@ struct StepBenchResult {
   double flops_per_second = 0;         // 6N + 12LCT per token, at the median
   double masked_flops_per_second = 0;  // of those, the half of attention that the mask hides
   double gemm_peak = 0;                // measured, of all ranks
+  std::optional<CoreTime> cores;       // while the steps were timed, of this process
+  std::string products;                // how bf16 is multiplied; empty where nothing was open
   std::optional<PublishedPeak> published_peak;  // of one rank's device
   std::string device;
   int64_t planned_bytes = 0;        // of this rank's arenas

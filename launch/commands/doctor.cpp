@@ -19,6 +19,7 @@
 #include "launch/format_numbers.h"
 #include "launch/machine.h"
 #include "launch/train/cpu_threads.h"
+#include "launch/train/require_memory.h"
 #include "launch/version.h"
 
 namespace weft {
@@ -163,6 +164,7 @@ Check check_threads(const Machine& machine, int& threads) {
   Check check{"machine", "threads", "none"};
   try {
     threads = compute_threads(CpuConfig{});
+    require_process_room(threads, 1);
     const auto device = make_device({.threads = threads});
     const auto stream = device->make_stream(StreamKind::compute);
     const auto ops = make_ops(*device);

@@ -72,9 +72,11 @@ void CpuConfig::fields(FieldList& list) {
   list.key_auto("threads", threads, between(1, 4096), "threads",
                 "the rank's share of the cores that it may run on",
                 "Compute threads of each rank.");
-  list.key("bf16_products", bf16_products,
-           "How matrices of bf16 are multiplied. native: by the CPU's instructions for bf16, which "
-           "needs AVX-512 or AMX; converted: as f32 copies; auto: natively where the CPU has AMX.");
+  list.key(
+      "bf16_products", bf16_products,
+      "How matrices of bf16 are multiplied. native: by the CPU's instructions for bf16, which "
+      "needs AVX-512 or AMX; converted: as f32 copies; auto: whichever a run measures to be faster "
+      "when it begins, and keeps.");
 }
 
 void CudaConfig::fields(FieldList& list) {

@@ -4,8 +4,10 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/ops/cpu/dnnl_products.h"
 #include "launch/train/checkpoint_path.h"
 #include "launch/train/cpu_threads.h"
+#include "launch/train/require_memory.h"
 #include "launch/train/run_state.h"
 
 namespace weft {
@@ -41,8 +43,14 @@ std::unique_ptr<Device> open_device(DeviceKind kind, const CpuConfig& cpu) {
            report.built ? report.problem : "this build of weft has no CUDA backend");
     }
   }
-  return make_device(
-      {.kind = kind, .threads = compute_threads(cpu), .bf16_products = cpu.bf16_products});
+  const int threads = compute_threads(cpu);
+  require_process_room(threads, 1);
+  // What a run chose for its own machine need not be there on this one.
+  const bool elsewhere =
+      cpu.bf16_products == Bf16Products::native && !detail::DnnlProducts::serves(DType::bf16);
+  return make_device({.kind = kind,
+                      .threads = threads,
+                      .bf16_products = elsewhere ? Bf16Products::converted : cpu.bf16_products});
 }
 
 }  // namespace

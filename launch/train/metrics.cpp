@@ -152,6 +152,7 @@ std::string format_metrics(const StepMetrics& m, const std::string& run, int64_t
   if (m.loss_scale) {
     line += fmt::format(",\"loss_scale\":{},\"skipped_steps\":{}", *m.loss_scale, m.skipped_steps);
   }
+  if (m.core_wait) line += fmt::format(",\"core_wait\":{:.3f}", *m.core_wait);
   line += fmt::format(
       ",\"lr\":{},{},\"consumed_samples\":{},\"consumed_tokens\":{},\"step_seconds\":{:.6f},"
       "\"tokens_per_second\":{:.3f},\"utilization\":{:.5f},\"checkpoint_stall_seconds\":{:.6f},"

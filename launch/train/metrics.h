@@ -23,8 +23,9 @@ struct StepMetrics {
   int64_t consumed_tokens = 0;
   double step_seconds = 0;
   double tokens_per_second = 0;
-  double utilization = 0;      // share of the measured GEMM peak of all ranks
-  CheckpointCost checkpoints;  // since the step before
+  double utilization = 0;           // share of the measured GEMM peak of all ranks
+  std::optional<double> core_wait;  // share of the last second's compute time; where known
+  CheckpointCost checkpoints;       // since the step before
 };
 
 // Appends to a file, one write per line, so that a killed run leaves whole lines and at most one

@@ -25,7 +25,8 @@ struct PreparedRun {
   // Rank 0: where an older checkpoint is looked for when that one is damaged; empty when it was
   // named itself.
   std::string resume_directory;
-  std::string weights_path;  // checkpoint whose weights a fresh start begins with, or empty
+  std::string weights_path;        // checkpoint whose weights a fresh start begins with, or empty
+  std::vector<std::string> facts;  // of how it will compute, a line each
   std::vector<std::string> notices;
   std::vector<std::string> changes;  // of the configuration since the checkpoint
 };

@@ -8,8 +8,17 @@
 
 namespace weft {
 
+namespace {
+
+Bootstrap& with_room(Bootstrap& job, int threads) {
+  require_process_room(threads, job.ranks_in_process());
+  return job;
+}
+
+}  // namespace
+
 RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
-    : bootstrap(job),
+    : bootstrap(with_room(job, threads)),
       ranks_per_device(static_cast<int>(config.cuda.ranks_per_device)),
       device(make_device({.kind = config.device,
                           .threads = threads,

@@ -1,6 +1,9 @@
 #include "launch/train/require_memory.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
+#include "launch/machine.h"
 
 namespace weft {
 namespace {
@@ -31,7 +34,27 @@ void require(const Needed& one, int ranks, int64_t available, const std::string&
       ranks == 1 ? "" : "s", one.parts, static_cast<double>(available) / kMib, advice);
 }
 
+// Beside plans, of a process: what libraries take until memory is planned and after, and with
+// stacks what each thread takes. Measured: 60 MiB are too little for one rank of two threads, 100
+// enough.
+constexpr int64_t kRoomLater = int64_t{48} << 20;
+constexpr int64_t kRoom = int64_t{96} << 20;
+constexpr int64_t kRoomOfThread = int64_t{12} << 20;
+
 }  // namespace
+
+void require_process_room(int threads, int ranks_in_process) {
+  const std::optional<ProcessLimit> limit = read_machine().process_limit;
+  if (!limit) return;
+  const int64_t needed = kRoom + kRoomOfThread * threads * ranks_in_process;
+  if (limit->free_bytes >= needed) return;
+  fail(ErrorKind::environment,
+       "{} leaves this process {:.1f} MiB of its {:.1f}, and {} rank{} with {} thread{} need about "
+       "{:.0f} before any model; raise it, or set fewer cpu.threads",
+       limit->name, static_cast<double>(limit->free_bytes) / kMib,
+       static_cast<double>(limit->bytes) / kMib, ranks_in_process, ranks_in_process == 1 ? "" : "s",
+       threads, threads == 1 ? "" : "s", static_cast<double>(needed) / kMib);
+}
 
 void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& offer) {
   Needed host, device;
@@ -49,7 +72,7 @@ void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& 
           ? "set checkpoint.async: false"
           : "lower train.micro_batch_size, train.sequence_length or the model's size";
   if (offer.process_bytes) {
-    require(host, offer.ranks_in_process, *offer.process_bytes,
+    require(host, offer.ranks_in_process, std::max<int64_t>(0, *offer.process_bytes - kRoomLater),
             fmt::format("its process's memory ({})", offer.process_limit),
             fmt::format("raise {}, or {}", offer.process_limit, advice));
   }

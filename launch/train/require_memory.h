@@ -23,6 +23,11 @@ struct MemoryOnOffer {
   int ranks_on_device = 1;
 };
 
+// Throws Error{environment} where a limit of this process (ulimit -v, -d) leaves no room for what
+// comes beside a plan: stacks of `threads` threads a rank, code that oneDNN makes, buffers of
+// libraries. Libraries crash without it. To be called before the first of them is used.
+void require_process_room(int threads, int ranks_in_process);
+
 // Throws Error{environment} with what takes how much where the plan, which all ranks that share
 // memory have alike, does not fit.
 void require_memory(const std::vector<SegmentBytes>& plan, const MemoryOnOffer& offer);

@@ -11,8 +11,10 @@
 #include "launch/progress.h"
 #include "launch/report_error.h"
 #include "launch/stop_signal.h"
+#include "launch/train/bf16_choice.h"
 #include "launch/train/checkpoint_room.h"
 #include "launch/train/checkpointer.h"
+#include "launch/train/contention.h"
 #include "launch/train/cpu_threads.h"
 #include "launch/train/engine.h"
 #include "launch/train/load_weights.h"
@@ -57,6 +59,7 @@ class TrainingRun {
   void make_up_evaluation();
   void report(const StepMetrics& metrics);
   void save_if_due(bool skipped);
+  void look_at_cores();
   void save();
   int train_to_the_end();
   int give_up(const SharedError& error);
@@ -84,12 +87,16 @@ class TrainingRun {
   bool has_lost_directory_ = false;
 
   RunState state_;
-  double peak_flops_ = 0;
+  std::optional<JobPeak> peak_;
+  std::optional<Contention> contention_;
+  std::optional<CoreTime> core_time_;  // of the last second
+  Clock::time_point looked_;
   double mean_step_seconds_ = 0;
   bool stop_ = false;
   bool save_is_due_ = false;
   int64_t begun_at_ = 0;  // the step that this process goes on from
   const std::function<bool()> wants_stop_ = [this] { return asked_to_stop(); };
+  bool said_busy_ = false;
   std::unique_ptr<WriteHooks> write_hooks_;
   // Last, as what it still writes is others': the state in the engine, under the lock.
   std::optional<Checkpointer> checkpoints_;
@@ -234,6 +241,7 @@ void TrainingRun::open_run_directory() {
       bootstrap_.size() == 1 ? "" : "s", machine_.device->description(), config_.train.batch_size,
       config_.sequence_length(), engine_->micro_batches(),
       engine_->micro_batches() == 1 ? "" : "es"));
+  for (const std::string& fact : prepared_.facts) line_->print(fact);
   if (!prepared_.resume_path.empty()) {
     line_->print(fmt::format("resumed from {} at step {}", prepared_.resume_path, state_.step));
     for (const std::string& change : prepared_.changes) line_->print("WARNING: " + change);
@@ -251,10 +259,11 @@ int64_t TrainingRun::last_step() const {
 
 int TrainingRun::run() {
   if (options_.stop != nullptr) options_.stop->listen();
-  peak_flops_ = measure_gemm_peak(*machine_.device, *machine_.compute, *machine_.ops,
-                                  config_.compute_type()) *
-                bootstrap_.size();
+  peak_.emplace(*machine_.device, *machine_.compute, config_.compute_type(),
+                config_.cpu.bf16_products, bootstrap_);
+  if (root()) contention_.emplace();
   if (const int code = train_to_the_end()) return code;
+  peak_->keep();
   const std::string stopped_by = stop_ ? who_stopped() : "";
   if (root()) finish(stopped_by);
   if (trace_) {
@@ -409,13 +418,24 @@ void TrainingRun::report(const StepMetrics& given) {
   const double tokens = static_cast<double>(config_.train.batch_size) * length;
   metrics.consumed_tokens = metrics.consumed_samples * config_.sequence_length();
   metrics.tokens_per_second = tokens / metrics.step_seconds;
-  metrics.utilization = metrics.tokens_per_second *
-                        engine_->model().flops_per_token(config_.sequence_length()) / peak_flops_;
+  const double flops = engine_->model().flops_per_token(config_.sequence_length());
+  peak_->reached(metrics.tokens_per_second * flops);
+  metrics.utilization = metrics.tokens_per_second * flops / peak_->flops_per_second();
+  look_at_cores();
+  if (core_time_) metrics.core_wait = core_time_->waiting;
   if (const auto notice = metrics_file_->write(metrics)) line_->print("WARNING: " + *notice);
   constexpr double kKeep = 0.9;  // of the running mean, per step
   mean_step_seconds_ = mean_step_seconds_ == 0
                            ? metrics.step_seconds
                            : kKeep * mean_step_seconds_ + (1 - kKeep) * metrics.step_seconds;
+  // Speed and share are of the same steps.
+  const double tokens_per_second = tokens / mean_step_seconds_;
+  std::optional<double> peak_share = tokens_per_second * flops / peak_->flops_per_second();
+  std::optional<double> core_wait;
+  if (core_time_ && core_time_->busy()) {
+    peak_share.reset();
+    core_wait = std::max(core_time_->waiting, core_time_->stolen);
+  }
   line_->show(
       {.step = metrics.step,
        .steps = last_step(),
@@ -423,9 +443,25 @@ void TrainingRun::report(const StepMetrics& given) {
        .validation_loss = metrics.validation_loss,
        .learning_rate = metrics.lr,
        .gradient_norm = metrics.grad_norm,
-       .tokens_per_second = tokens / mean_step_seconds_,
-       .peak_share = metrics.utilization,
+       .tokens_per_second = tokens_per_second,
+       .peak_share = peak_share,
+       .core_wait = core_wait,
        .seconds_left = mean_step_seconds_ * static_cast<double>(last_step() - metrics.step)});
+}
+
+// Once a second: it reads files.
+void TrainingRun::look_at_cores() {
+  if (seconds_since(looked_) < 1) return;
+  looked_ = Clock::now();
+  const std::optional<CoreTime> now = contention_->look();
+  if (!now) return;
+  core_time_ = now;
+  if (!now->busy() || said_busy_) return;
+  said_busy_ = true;
+  line_->print(
+      fmt::format("WARNING: {}: speeds below are not this machine's; end other work, or "
+                  "set fewer cpu.threads",
+                  to_text(*now)));
 }
 
 void TrainingRun::save() {
@@ -491,6 +527,9 @@ int train(const TrainOptions& options, Bootstrap& bootstrap) {
   if (int code = agree(bootstrap, [&] { require_one_start(digests); })) return code;
   prepared.resume_path = bootstrap.broadcast(prepared.resume_path, 0);
   prepared.weights_path = bootstrap.broadcast(prepared.weights_path, 0);
+  const std::string products =
+      settle_bf16_products(prepared.config, prepared.resume_path, bootstrap);
+  if (!products.empty()) prepared.facts.push_back(products);
   std::optional<TrainingRun> run;
   if (int code = agree(bootstrap, [&] { run.emplace(std::move(prepared), options, bootstrap); })) {
     return code;

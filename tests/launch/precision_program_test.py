@@ -43,7 +43,7 @@ class PrecisionTest(TrainTest):
 
     def test_stochastic_bf16_resumes_bitwise(self):
         sets = {"precision": "bf16", "optimizer__state_dtype": "bf16",
-                "optimizer__stochastic_rounding": "true"}
+                "optimizer__stochastic_rounding": "true", "cpu__bf16_products": "converted"}
         self.train("bf16", **sets)
         self.train("bf16-halves", "--steps", "14", **sets)
         self.train("bf16-halves", "--resume", "auto", **sets)
@@ -55,6 +55,36 @@ class PrecisionTest(TrainTest):
         for text in texts:
             self.assertEqual(text.returncode, 0, text.stderr)
         self.assertEqual(texts[0].stdout, texts[1].stdout)
+
+    def test_automatic_products_stay_what_the_run_began_with(self):
+        sets = {"precision": "bf16", "model__width": 64}
+        for products in ("converted", "native"):
+            fixed = {**sets, "cpu__bf16_products": products}
+            process = self.start(products, **fixed)
+            output, _ = process.communicate(timeout=120)
+            if process.returncode == 3 and "no products of bf16" in output:
+                continue
+            self.assertEqual(process.returncode, 0, output)
+            name = f"{products}-then-auto"
+            self.train(name, "--steps", "14", **fixed)
+            output = self.train(name, "--resume", "auto", **sets)
+            self.assertIn(f"products of bf16: {products}, as the run began", output)
+            self.assertNotIn("WARNING: cpu.bf16_products", output)
+            self.assertEqual(self.trace(name), self.trace(products))
+            self.assertEqual(self.state(name, 30), self.state(products, 30))
+
+        # Chosen, said, and kept in the run's own configuration and its checkpoints.
+        output = self.train("auto", "--steps", "14", **sets)
+        self.assertRegex(output, "products of bf16: (native|converted)")
+        chosen = "native" if "products of bf16: native" in output else "converted"
+        for path in (self.root / "runs/auto/config.yaml",
+                     self.checkpoints("auto") / "step_00000014/attached/config.yaml"):
+            self.assertIn(f"bf16_products: {chosen}", path.read_text())
+        self.train("auto", "--resume", "auto", ranks=0, **sets)
+        self.assertEqual(self.trace("auto"), self.trace(chosen))
+        text = self.weft("generate", "--checkpoint", str(self.checkpoints("auto")), "--prompt", "a",
+                         "--tokens", "5")
+        self.assertEqual(text.returncode, 0, text.stderr)
 
     def test_another_state_type_is_refused(self):
         self.train("f32", "--steps", "3")

@@ -97,7 +97,7 @@ class UnwrittenMark {
 template <typename Multiply>
 void for_each_slice(const Slices& slices, int threads, float* out, int64_t stride, bool accumulate,
                     const Multiply& multiply) {
-  constexpr int kUnwritten = -1;
+  constexpr int kUnwritten = -1, kOutOfMemory = 1;  // the latter is dnnl_out_of_memory
   int problem = 0;
   parallel_for(threads, slices.count(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -118,6 +118,12 @@ void for_each_slice(const Slices& slices, int threads, float* out, int64_t strid
   });
   WEFT_CHECK(problem != kUnwritten,
              "oneDNN left a part of a matrix product unwritten and reported success");
+  if (problem == kOutOfMemory) {
+    fail(
+        ErrorKind::environment,
+        "oneDNN has no memory left for a matrix product; raise ulimit -v or the container's limit, "
+        "or use a smaller model or micro-batch");
+  }
   WEFT_CHECK(problem == 0, "a matrix product by oneDNN failed with status {}", problem);
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -90,7 +91,20 @@ void run_local_ranks(int ranks, const std::function<void(Bootstrap&)>& body,
     std::vector<std::jthread> threads;
     threads.reserve(static_cast<size_t>(ranks));
     for (int r = 0; r < ranks; ++r) {
-      threads.emplace_back([&world, r, &body] { run_rank(world, r, body); });
+      try {
+        threads.emplace_back([&world, r, &body] { run_rank(world, r, body); });
+      } catch (const std::system_error& cause) {
+        // The ranks that there are wait for the others.
+        const Error error(
+            ErrorKind::environment,
+            fmt::format("cannot make the thread of rank {} of {} ({}); raise the "
+                        "limit of processes (ulimit -u, pids.max of the container) or "
+                        "of memory (ulimit -v), or start fewer ranks",
+                        r, ranks, cause.what()));
+        world.fail(r, std::make_exception_ptr(error), error.what());
+        for (int missing = r; missing < ranks; ++missing) world.end(missing);
+        break;
+      }
     }
   }
   if (world.error() != nullptr) std::rethrow_exception(world.error());

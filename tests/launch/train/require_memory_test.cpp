@@ -38,7 +38,7 @@ TEST(RequireMemory, CountsAllOfAPlanOnTheHostOfCpuRanks) {
 TEST(RequireMemory, CountsWhatAProcessMayTake) {
   MemoryOnOffer offer{.host_bytes = 1000 * kMib,
                       .ranks_on_host = 4,
-                      .process_bytes = 340 * kMib,
+                      .process_bytes = (340 + 48) * kMib,
                       .process_limit = "ulimit -v",
                       .ranks_in_process = 2};
   EXPECT_EQ(refusal(offer), "");

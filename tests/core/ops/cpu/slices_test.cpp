@@ -74,6 +74,12 @@ TEST(Slices, NoticeWhatIsNotWritten) {
       EXPECT_THAT(error.what(), HasSubstr("unwritten"));
     }
     EXPECT_THROW(run(slice, 3), Error);
+    try {
+      run(slice, 1);
+      ADD_FAILURE() << "no memory was not missed";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::environment);
+    }
   }
 }
 
