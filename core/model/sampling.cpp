@@ -11,7 +11,9 @@
 namespace weft {
 namespace {
 
-constexpr size_t kBins = 4096;
+constexpr size_t kBins = 1024;
+constexpr size_t kTables =
+    4;  // of masses, so that additions to one bin need not wait for each other
 constexpr uint16_t kNoBin = std::numeric_limits<uint16_t>::max();
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 constexpr float kMost = std::numeric_limits<float>::max();
@@ -69,7 +71,8 @@ Sampler::Sampler(const SamplingOptions& options, int64_t vocab_size) : options_(
   if (options.temperature == 0) return;
   weights_.resize(static_cast<size_t>(vocab_size));
   bin_of_.resize(static_cast<size_t>(vocab_size));
-  bins_.resize(kBins);
+  mass_.resize(kTables * kBins);
+  count_.resize(kBins);
 }
 
 int32_t Sampler::sample(std::span<const float> logits, int64_t draw) {
@@ -103,12 +106,25 @@ void Sampler::fill_bins(std::span<const float> logits, float smallest, float lar
     weights_[i] = logits[i] == kNone ? 0.0f : weight;
     bin_of_[i] = logits[i] == kNone ? kNoBin : static_cast<uint16_t>(static_cast<int32_t>(bin));
   }
-  std::fill(bins_.begin(), bins_.end(), Bin());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (bin_of_[i] == kNoBin) continue;
-    Bin& bin = bins_[bin_of_[i]];
-    bin.mass += weights_[i];
-    ++bin.count;
+  std::fill(mass_.begin(), mass_.end(), 0.0);
+  const auto add = [&](size_t table, size_t id) {
+    // What has no bin goes into the last one, with a weight of 0.
+    mass_[kTables * std::min<size_t>(bin_of_[id], kBins - 1) + table] += weights_[id];
+  };
+  size_t i = 0;
+  for (; i + kTables <= logits.size(); i += kTables) {
+    for (size_t table = 0; table < kTables; ++table) add(table, i + table);
+  }
+  for (; i < logits.size(); ++i) add(0, i);
+  for (size_t bin = 0; bin < kBins; ++bin) {
+    double sum = 0;
+    for (size_t table = 0; table < kTables; ++table) sum += mass_[kTables * bin + table];
+    mass_[bin] = sum;
+  }
+  if (options_.top_k == 0) return;
+  std::fill(count_.begin(), count_.end(), 0);
+  for (const uint16_t bin : bin_of_) {
+    if (bin != kNoBin) ++count_[bin];
   }
 }
 
@@ -116,11 +132,10 @@ void Sampler::fill_bins(std::span<const float> logits, float smallest, float lar
 // is reached by the next at the same id.
 Sampler::Prefix Sampler::prefix_of(std::span<const float> logits, int64_t count, double mass) {
   Prefix prefix;
-  for (size_t bin = 0; bin < bins_.size(); ++bin) {
-    if (bins_[bin].count == 0) continue;
-    if (bins_[bin].count < count && prefix.mass + bins_[bin].mass < mass) {
-      prefix.mass += bins_[bin].mass;
-      count -= bins_[bin].count;
+  for (size_t bin = 0; bin < kBins; ++bin) {
+    if (count_[bin] < count && prefix.mass + mass_[bin] < mass) {
+      prefix.mass += mass_[bin];
+      count -= count_[bin];
       continue;
     }
     order_bin(logits, bin);
@@ -136,9 +151,20 @@ Sampler::Prefix Sampler::prefix_of(std::span<const float> logits, int64_t count,
 
 void Sampler::order_bin(std::span<const float> logits, size_t bin) {
   ordered_.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (bin_of_[i] == bin) ordered_.push_back({static_cast<int32_t>(i), logits[i], weights_[i]});
+  const auto add = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      if (bin_of_[i] == bin) ordered_.push_back({static_cast<int32_t>(i), logits[i], weights_[i]});
+    }
+  };
+  // Most blocks hold none of the bin, which is seen without a branch for each id.
+  constexpr size_t kBlock = 64;
+  size_t begin = 0;
+  for (; begin + kBlock <= logits.size(); begin += kBlock) {
+    uint16_t found = 0;
+    for (size_t i = begin; i < begin + kBlock; ++i) found |= bin_of_[i] == bin ? 1 : 0;
+    if (found != 0) add(begin, begin + kBlock);
   }
+  add(begin, logits.size());
   const auto likelier = [](const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
   };

@@ -30,10 +30,6 @@ class Sampler {
   int32_t sample(std::span<const float> logits, int64_t draw);
 
  private:
-  struct Bin {
-    double mass = 0;  // sum of the unnormalised probabilities
-    int64_t count = 0;
-  };
   struct Candidate {
     int32_t id;
     float logit;
@@ -51,9 +47,12 @@ class Sampler {
   void order_bin(std::span<const float> logits, size_t bin);
 
   SamplingOptions options_;
-  std::vector<float> weights_;      // by id
-  std::vector<uint16_t> bin_of_;    // by id
-  std::vector<Bin> bins_;           // likeliest first
+  std::vector<float> weights_;    // by id
+  std::vector<uint16_t> bin_of_;  // by id
+  // By bin, likeliest first: the sum of the unnormalised probabilities, and how many ids, which
+  // only top-k asks for.
+  std::vector<double> mass_;
+  std::vector<int32_t> count_;
   std::vector<Candidate> ordered_;  // of one bin, likeliest first
 };
 
