@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <system_error>
 
 namespace weft {
 namespace {
@@ -35,12 +34,24 @@ std::string parent_of(std::string path) {
   return parent.empty() ? "." : parent;
 }
 
-bool is_directory(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::is_directory(path, ignored);
+// What stat() says of a path; false where it leads to nothing.
+bool look_at(const std::string& path, struct stat& status) {
+  if (::stat(path.c_str(), &status) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  fail(kind_of_path_error(errno), "cannot look at {}: {}", path, std::strerror(errno));
 }
 
 }  // namespace
+
+bool leads_somewhere(const std::string& path) {
+  struct stat status {};
+  return look_at(path, status);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat status {};
+  return look_at(path, status) && S_ISDIR(status.st_mode);
+}
 
 int sync_directory(const std::string& path) {
   int directory = -1;

@@ -1,4 +1,4 @@
-// Directories that survive a power loss, and the kind of error that a path ends in.
+// What paths lead to, with errors that say it, and directories that survive a power loss.
 #pragma once
 
 #include <string>
@@ -16,6 +16,11 @@ int sync_directory(const std::string& path);
 // path that leads nowhere (a loop of links, a name too long, a file where a directory should be),
 // else io. Of a file that is missing the caller knows more than this.
 ErrorKind kind_of_path_error(int error);
+
+// Whether the path leads, through links, to anything, and to a directory. Throws Error of
+// kind_of_path_error where that cannot be told.
+bool leads_somewhere(const std::string& path);
+bool is_directory(const std::string& path);
 
 // Makes the directory and what is missing above it, each synced in its parent. Throws Error of
 // kind_of_path_error naming the directory that could not be made.

@@ -142,12 +142,17 @@ std::optional<FoundCheckpoint> find_latest(const std::string& directory,
 // that a process which died while it replaced one left without their name.
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& directory);
 
+struct Pruned {
+  std::vector<FoundCheckpoint> removed;  // ascending by step
+  std::vector<std::string> notices;      // of the lock
+};
+
 // Removes the checkpoints of `directory` that `retention` (keep_last >= 1) does not keep; what
 // LATEST names is always kept. Holds the directory's lock meanwhile, so a run that writes there is
-// a refusal, Error{environment}. Returns what was removed, ascending by step; with `dry_run`, what
-// would be, without lock or change. Throws Error{input} when there is no such directory.
-std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,
-                                               const Retention& retention, bool dry_run);
+// a refusal, Error{environment}. Returns what was removed; with `dry_run`, what would be, without
+// lock or change. Throws Error{input} when there is no such directory, and Error{io} naming what
+// could not be removed, when the others are.
+Pruned prune_checkpoints(const std::string& directory, const Retention& retention, bool dry_run);
 
 struct VerifyReport {
   int64_t files = 0;

@@ -1,10 +1,12 @@
 #include "core/checkpoint/retention.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <limits>
-#include <system_error>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <limits>
+
+#include "core/base/directories.h"
 #include "core/base/error.h"
 #include "core/checkpoint/directory.h"
 #include "core/checkpoint/drafts.h"
@@ -79,20 +81,33 @@ void take_back(const std::string& directory, int64_t step, FileWriter& writer) {
   if (!all.empty()) write_latest(directory, all.back().step, writer);
 }
 
-std::vector<FoundCheckpoint> prune_checkpoints(const std::string& directory,
-                                               const Retention& retention, bool dry_run) {
+Pruned prune_checkpoints(const std::string& directory, const Retention& retention, bool dry_run) {
   WEFT_CHECK(retention.keep_last > 0, "pruning that keeps {} checkpoints", retention.keep_last);
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(directory, ignored)) {
+  if (!is_directory(directory)) {
     fail(ErrorKind::input, "{} is no directory; name the one that holds the step_N directories",
          directory);
   }
+  Pruned result;
   std::optional<DirectoryLock> lock;
-  if (!dry_run) lock.emplace(directory);
+  if (!dry_run && !lock.emplace(directory).notice().empty()) {
+    result.notices.push_back(lock->notice());
+  }
+  std::vector<std::string> failures;
   const std::vector<FoundCheckpoint> old = superseded(directory, retention, std::nullopt);
   FileWriter writer(nullptr);
-  for (auto o = old.rbegin(); !dry_run && o != old.rend(); ++o) withdraw(directory, *o, writer);
-  return {old.rbegin(), old.rend()};
+  for (auto o = old.rbegin(); o != old.rend(); ++o) {
+    try {
+      if (!dry_run) withdraw(directory, *o, writer);
+      result.removed.push_back(*o);
+    } catch (const Error& error) {
+      failures.emplace_back(error.what());
+    }
+  }
+  if (!failures.empty()) {
+    fail(ErrorKind::io, "{}; {} of {} checkpoints were removed", fmt::join(failures, "; "),
+         result.removed.size(), old.size());
+  }
+  return result;
 }
 
 }  // namespace weft

@@ -169,12 +169,19 @@ Committed commit_save(const SaveRequest& request, const std::string& staged,
   Committed result;
   try {
     Manifest manifest = merge(request, parts);
+    if (request.lock != nullptr) {
+      if (std::string notice = request.lock->confirm(); !notice.empty()) {
+        result.notices.push_back(std::move(notice));
+      }
+    }
     result.path = publish(staged, request.directory, manifest, request.attachments, writer);
     result.bytes = total_bytes(manifest);
   } catch (const Error& error) {
     discard_save(staged, error);
   }
-  result.notices = tidy(request.directory, request.step, request.retention, writer);
+  for (std::string& line : tidy(request.directory, request.step, request.retention, writer)) {
+    result.notices.push_back(std::move(line));
+  }
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/directories.h"
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/directory.h"
@@ -70,7 +71,7 @@ void show(const std::string& path) {
 int verify(const std::string& path) {
   // Damaged or not: what is asked for is what is verified.
   const bool is_one = std::filesystem::path(path).filename().string().starts_with("step_") ||
-                      std::filesystem::exists(path + "/" + kManifestName);
+                      leads_somewhere(path + "/" + kManifestName);
   const std::string checkpoint = is_one ? path : resolve_checkpoint(path);
   const VerifyReport report = verify_checkpoint(checkpoint);
   for (const std::string& fault : report.faults) fmt::print("{}\n", fault);
@@ -96,11 +97,11 @@ void add(Command ckpt, const char* name, const char* help, int& exit_code,
 }  // namespace
 
 std::string resolve_checkpoint(const std::string& path) {
-  if (!std::filesystem::is_directory(path)) {
+  if (!is_directory(path)) {
     fail(ErrorKind::input, "{} is no directory; give a step_N directory or the one that holds them",
          path);
   }
-  if (std::filesystem::exists(path + "/" + kManifestName)) return path;
+  if (leads_somewhere(path + "/" + kManifestName)) return path;
   const std::vector<FoundCheckpoint> all = list_checkpoints(path);
   if (all.empty()) {
     fail(ErrorKind::input, "{} is no checkpoint (it has no {}) and holds none", path,

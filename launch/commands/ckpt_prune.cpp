@@ -17,7 +17,8 @@ struct Arguments {
 };
 
 void run(const Arguments& args) {
-  const auto removed = prune_checkpoints(args.directory, args.retention, args.dry_run);
+  const auto [removed, notices] = prune_checkpoints(args.directory, args.retention, args.dry_run);
+  for (const std::string& notice : notices) fmt::print(stderr, "weft: WARNING: {}\n", notice);
   for (const FoundCheckpoint& old : removed) {
     fmt::print("{} {}\n", args.dry_run ? "would remove" : "removed", old.path);
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/directories.h"
 #include "core/base/error.h"
 #include "core/base/field_text.h"
 #include "core/checkpoint/checkpoint.h"
@@ -46,12 +47,10 @@ std::string read_small_file(const fs::path& path) {
 
 Source open_safetensors(const std::string& input) {
   const auto file = std::make_shared<SafetensorsModel>(SafetensorsModel::open(input));
-  std::error_code error;
-  const fs::path directory =
-      fs::is_directory(input, error) ? fs::path(input) : fs::path(input).parent_path();
+  const fs::path directory = is_directory(input) ? fs::path(input) : fs::path(input).parent_path();
   Source source;
   const fs::path config = directory / "config.json";
-  if (fs::exists(config, error)) {
+  if (leads_somewhere(config.string())) {
     source.model = parse_gpt2_config(read_small_file(config), config.string());
     source.model_path = config.string();
   }
@@ -116,11 +115,10 @@ RunConfig config_of(const ImportRequest& request, const Source& source) {
 
 std::unique_ptr<Tokenizer> find_tokenizer(const ImportRequest& request) {
   const bool beside = request.tokenizer.empty();
-  std::error_code error;
-  if (beside && !fs::is_directory(request.input, error)) return nullptr;
+  if (beside && !is_directory(request.input)) return nullptr;
   const fs::path directory(beside ? request.input : request.tokenizer);
   const fs::path vocab = directory / "vocab.json", merges = directory / "merges.txt";
-  if (fs::exists(vocab, error) && fs::exists(merges, error)) {
+  if (leads_somewhere(vocab.string()) && leads_somewhere(merges.string())) {
     return load_tokenizer(
         {.kind = "gpt2", .vocab = vocab.string(), .merges = merges.string(), .ranks = {}});
   }

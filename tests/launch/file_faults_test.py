@@ -180,7 +180,7 @@ class CheckpointsTest(FaultTest):
         self.train("whole", **SETS)
         places = list(self.places())
         self.assertGreater(len(places), 500)
-        for fault in ALWAYS + self.chosen(places, 6):
+        for fault in dict.fromkeys(ALWAYS + self.chosen(places, 6)):
             with self.subTest(fault=fault):
                 self.check(*fault)
 

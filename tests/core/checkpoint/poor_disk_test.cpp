@@ -16,7 +16,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "core/base/directories.h"
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/files.h"
@@ -238,6 +237,18 @@ TEST(PoorDisk, WhatCannotBeRemovedIsANotice) {
   EXPECT_EQ(list_checkpoints(directory.path()).size(), 2u);
 }
 
+TEST(PoorDisk, PruningGoesOnPastWhatCannotBeRemoved) {
+  const TemporaryDirectory directory;
+  for (int64_t step = 1; step <= 3; ++step) {
+    ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
+  }
+  const While held(remove_error, EBUSY);
+  const auto prune = [&] { prune_checkpoints(directory.path(), {.keep_last = 1}, false); };
+  EXPECT_THAT(error_of(prune), AllOf(HasSubstr("removed-step_00000001"),
+                                     HasSubstr("removed-step_00000002"), HasSubstr("busy")));
+  EXPECT_EQ(list_checkpoints(directory.path()).size(), 1u);
+}
+
 TEST(PoorDisk, AFailedSaveWhoseDraftStaysSaysSo) {
   const TemporaryDirectory directory;
   const While held(remove_error, EBUSY);
@@ -262,18 +273,6 @@ TEST(PoorDisk, AReadErrorIsTriedAgainAndOneThatLastsIsNoDamage) {
   EXPECT_EQ(kind_of([&] { find_latest(directory.path(), notices); }), ErrorKind::io);
   EXPECT_THAT(error_of([&] { find_latest(directory.path(), notices); }),
               AllOf(HasSubstr("Input/output error"), HasSubstr("keep them")));
-}
-
-TEST(Directories, AreMadeWithAllAboveThem) {
-  const TemporaryDirectory directory;
-  make_directories(directory.path() + "/a/b//c/");
-  make_directories(directory.path() + "/a/b/c");
-  EXPECT_TRUE(std::filesystem::is_directory(directory.path() + "/a/b/c"));
-  write_file(directory.path() + "/file", "");
-  EXPECT_EQ(kind_of([&] { make_directories(directory.path() + "/file/below"); }), ErrorKind::input);
-  const std::string long_name(300, 'x');
-  EXPECT_EQ(kind_of([&] { make_directories(directory.path() + "/" + long_name); }),
-            ErrorKind::input);
 }
 
 }  // namespace

@@ -213,9 +213,11 @@ TEST(Prune, RemovesWhatIsNotKeptAndOnlySaysSoWhenDry) {
     ASSERT_THAT(save(directory.path(), step, by_rows, 1), Each(""));
   }
   const Retention keep{.keep_last = 2, .keep_every = 3};
-  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, true)), ElementsAre(1, 2, 4, 5));
+  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, true).removed),
+              ElementsAre(1, 2, 4, 5));
   EXPECT_EQ(list_checkpoints(directory.path()).size(), 7u);
-  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, false)), ElementsAre(1, 2, 4, 5));
+  EXPECT_THAT(steps_of(prune_checkpoints(directory.path(), keep, false).removed),
+              ElementsAre(1, 2, 4, 5));
   EXPECT_THAT(steps_of(list_checkpoints(directory.path())), ElementsAre(3, 6, 7));
 }
 
