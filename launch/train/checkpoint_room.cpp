@@ -19,9 +19,12 @@ std::string size(int64_t bytes) {
 
 }  // namespace
 
-int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters) {
+int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters, int64_t boxes) {
+  constexpr int64_t kBytesOfABox = 800;  // in the shard file and in the manifest
+  constexpr int64_t kRest = 16 << 10;    // attached files, without large vocabularies
   const auto moment = static_cast<int64_t>(size_of(config.optimizer.state_type()));
-  return parameters * (static_cast<int64_t>(sizeof(float)) + 2 * moment);
+  return parameters * (static_cast<int64_t>(sizeof(float)) + 2 * moment) + boxes * kBytesOfABox +
+         kRest;
 }
 
 int64_t most_checkpoints(const RunConfig& config, int64_t step, int64_t last) {
@@ -44,15 +47,13 @@ std::string room_notice(const std::string& directory, int64_t free, int64_t copi
       size(free), directory, size(needed), copies, size(bytes), present);
 }
 
-std::string room_notice(const RunConfig& config, int64_t parameters, int64_t step, int64_t last) {
+std::string room_notice(const RunConfig& config, int64_t copies, int64_t bytes) {
   const std::string directory = config.checkpoint_directory();
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(directory, error);
   if (error || space.capacity == 0) return "";
-  return room_notice(directory, static_cast<int64_t>(space.available),
-                     most_checkpoints(config, step, last),
-                     static_cast<int64_t>(list_checkpoints(directory).size()),
-                     checkpoint_bytes(config, parameters));
+  return room_notice(directory, static_cast<int64_t>(space.available), copies,
+                     static_cast<int64_t>(list_checkpoints(directory).size()), bytes);
 }
 
 }  // namespace weft

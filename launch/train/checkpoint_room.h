@@ -8,9 +8,9 @@
 
 namespace weft {
 
-// Data of one checkpoint of a model of so many parameters: weights, moments. What else lies in it
-// is small beside that, but for the smallest models.
-int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters);
+// About what one checkpoint takes of a model of so many parameters: weights and moments, and what
+// says of each of its boxes, as many as all ranks' shards_of(), where and what it is.
+int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters, int64_t boxes);
 
 // How many checkpoints are there at once at most, in a run that goes on from `step` to `last`:
 // old ones go when the new one is there.
@@ -23,6 +23,6 @@ std::string room_notice(const std::string& directory, int64_t free, int64_t copi
 
 // The same of the run's checkpoint directory as it is now, which exists. "" when the file system
 // does not say how much is free.
-std::string room_notice(const RunConfig& config, int64_t parameters, int64_t step, int64_t last);
+std::string room_notice(const RunConfig& config, int64_t copies, int64_t bytes);
 
 }  // namespace weft

@@ -228,8 +228,11 @@ void TrainingRun::open_run_directory() {
   checkpoints_->open(*lock_, std::move(attachments),
                      [this](const std::string& line) { line_->print(line); });
   metrics_file_.emplace(directory + "/metrics.jsonl", config_.name, prepared_.notices);
+  const int64_t boxes =
+      std::ssize(shards_of(engine_->parameters(), engine_->optimizer())) * bootstrap_.size();
   const std::string room =
-      room_notice(config_, engine_->parameters().global_elements(), state_.step, last_step());
+      room_notice(config_, most_checkpoints(config_, state_.step, last_step()),
+                  checkpoint_bytes(config_, engine_->parameters().global_elements(), boxes));
   for (const std::string& notice : {lock_->notice(), room}) {
     if (!notice.empty()) line_->print("WARNING: " + notice);
   }
