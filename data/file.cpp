@@ -10,12 +10,28 @@
 #include <vector>
 
 #include "core/base/digest.h"
+#include "core/base/directories.h"
 #include "core/base/error.h"
 
 namespace weft {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 20;
+
+// What the user can mend is of the environment; the rest may go better when it is tried again.
+ErrorKind kind_for(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EROFS:
+    case ENOENT:
+    case EEXIST:
+      return ErrorKind::environment;
+    default:
+      return kind_of_path_error(error);
+  }
+}
 
 std::string_view hint_for(int error) {
   switch (error) {
@@ -115,8 +131,7 @@ OutputFile::OutputFile(const std::string& path)
     : path_(path), handle_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
   if (handle_.get() < 0) {
     const int error = errno;
-    fail(ErrorKind::environment, "cannot create {}: {}; {}", path, std::strerror(error),
-         hint_for(error));
+    fail(kind_for(error), "cannot create {}: {}; {}", path, std::strerror(error), hint_for(error));
   }
   buffer_.reserve(kBufferBytes);
 }
@@ -147,8 +162,8 @@ void OutputFile::put(int64_t offset, const char* bytes, size_t count) {
       done += static_cast<size_t>(put);
     } else if (put == 0 || errno != EINTR) {
       const int error = put == 0 ? ENOSPC : errno;  // a disk that takes no byte gives no reason
-      fail(ErrorKind::environment, "cannot write {} past byte {}: {}; {}", path_, at,
-           std::strerror(error), hint_for(error));
+      fail(kind_for(error), "cannot write {} past byte {}: {}; {}", path_, at, std::strerror(error),
+           hint_for(error));
     }
   }
 }
@@ -157,8 +172,7 @@ void OutputFile::close() {
   flush();
   if (::close(handle_.release()) != 0 && errno != EINTR) {  // then it is closed
     const int error = errno;
-    fail(ErrorKind::environment, "cannot finish {}: {}; {}", path_, std::strerror(error),
-         hint_for(error));
+    fail(kind_for(error), "cannot finish {}: {}; {}", path_, std::strerror(error), hint_for(error));
   }
 }
 

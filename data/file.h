@@ -70,8 +70,9 @@ class InputFile {
 // The digest of the whole file, as 32 hex digits. Throws as InputFile::read does.
 std::string digest_of(const InputFile& file);
 
-// A new file, written front to back through a buffer. Every failure throws Error{environment} that
-// names the path, the cause and the bytes needed so far. The destructor closes without a check;
+// A new file, written front to back through a buffer. Every failure throws Error that names the
+// path, the cause and the bytes needed so far: {environment} where room or a permission is missing,
+// {io} where the disk fails. The destructor closes without a check;
 // call close().
 class OutputFile {
  public:

@@ -28,7 +28,9 @@ void create_directory(const std::string& path) {
 }
 
 [[noreturn]] void fail_to_flush(const std::string& path, int error) {
-  fail(ErrorKind::environment, "cannot flush {} to the disk: {}", path, std::strerror(error));
+  const bool full = error == ENOSPC || error == EDQUOT;
+  fail(full ? ErrorKind::environment : ErrorKind::io, "cannot flush {} to the disk: {}", path,
+       std::strerror(error));
 }
 
 void flush_file(const std::string& path) {

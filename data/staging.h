@@ -24,8 +24,8 @@ class StagingDirectory {
 
   // Flushes all files and renames the directory to `output`. What stands there is exchanged in one
   // step and then removed; where the file system cannot exchange, it is first renamed out of the
-  // way. Throws Error{environment} where that fails; `output` is then as it was. Returns a line
-  // about what of the old content could not be removed, or "".
+  // way. Throws Error{environment}, or {io} where the disk fails; `output` is then as it was.
+  // Returns a line about what of the old content could not be removed, or "".
   std::string publish();
 
  private:

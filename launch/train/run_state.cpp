@@ -74,7 +74,7 @@ void require_same_size(const CheckpointReader& reader, const ParameterSet& param
 }
 
 // A count that no run exceeds, so that sums and products with others stay within 64 bits.
-constexpr int64_t kLargestCount = int64_t{1} << 48;
+constexpr int64_t kLargestCount = int64_t{1} << 40;
 
 void require_ranges(const RunState& s) {
   const auto require = [](const char* key, int64_t value, int64_t least, int64_t most) {
@@ -161,6 +161,16 @@ RunState parse_run_state(const std::string& text, const std::string& path) {
     fail(ErrorKind::input, "{}: the run state in the manifest is not readable: {}", path,
          error.what());
   }
+}
+
+RunState run_state_of(const CheckpointReader& reader) {
+  RunState state = parse_run_state(reader.run_state_json(), reader.path());
+  if (state.step != reader.step()) {
+    fail(ErrorKind::input,
+         "{} is of step {}, its run state of step {}; it was put together by hand", reader.path(),
+         reader.step(), state.step);
+  }
+  return state;
 }
 
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer) {

@@ -43,6 +43,9 @@ std::string to_json(const RunState& state);
 // range.
 RunState parse_run_state(const std::string& json, const std::string& path);
 
+// That of a checkpoint, which is of the checkpoint's step. Throws Error{input}.
+RunState run_state_of(const CheckpointReader& reader);
+
 // This rank's part of weights and optimizer state, as windows on their memory: its share among the
 // ranks that hold the same. Over all ranks each element occurs once.
 std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);

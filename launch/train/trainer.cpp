@@ -185,7 +185,7 @@ int TrainingRun::resume() {
 // Takes over what a checkpoint says of the run, once it is one that this run can continue.
 void TrainingRun::require_continuation(const CheckpointReader& reader) {
   require_optimizer_state(reader);
-  const RunState saved = parse_run_state(reader.run_state_json(), prepared_.resume_path);
+  const RunState saved = run_state_of(reader);
   require_same_run(saved, prepared_);
   require_model(reader, engine_->parameters(), &engine_->optimizer());
   if (root()) prepared_.changes = changes_since(reader, config_);
