@@ -190,7 +190,8 @@ void FileWriter::sync_directory(const std::string& path) {
 
 void FileWriter::put_file(const std::string& path, std::span<const std::byte> bytes) {
   const std::string draft = path + ".tmp";
-  ::unlink(draft.c_str());  // the rest of a writer that died here
+  // The rest of a writer that died here.
+  if (is_there(draft) && ::unlink(draft.c_str()) != 0) fail_io("remove", draft, errno);
   FileDescriptor file = create(draft);
   write_at(file, 0, bytes, draft);
   sync(file, draft);

@@ -141,7 +141,9 @@ class CheckpointsTest(FaultTest):
         when = "on" if count == FOREVER else "once"
         name = f"{call}-{k}-{error}-{when}-{'beside' if beside_training else 'at_once'}"
         code, output, calls = self.run_with_fault(name, f"{call}:{k}:{error}:{count}", beside_training)
-        reached = sum(c.startswith(call + " ") for c in calls) >= k
+        struck = [c for c in calls if c.startswith(call + " ")][k - 1:k]  # empty: not reached
+        # Opens to read look at what is there, and may look again; nothing of worth is in the lock.
+        silent = call == "look" or (call == "close" and struck and struck[0].endswith("/.lock"))
         started = "steps done" in output
         saved = [int(s) for s in re.findall(r"^checkpoint \S*step_(\d+) ", output, re.MULTILINE)]
         lost = len(re.findall("^WARNING: checkpoint not saved: .*cannot ", output, re.MULTILINE))
@@ -151,7 +153,7 @@ class CheckpointsTest(FaultTest):
             self.assertEqual(code, 0 if STEPS in saved else 4, output)
         else:
             self.assertEqual(code, 4, output)
-        if reached and error not in (SHORT, errno.EINTR) and call != "look":
+        if struck and not silent and error not in (SHORT, errno.EINTR):
             self.assertIn(os.strerror(error), output)  # whatever failed is mentioned
         self.assertNotIn("file descriptor =", output)  # as libhdf5 would put it
         if error in (SHORT, errno.EINTR):
@@ -161,11 +163,13 @@ class CheckpointsTest(FaultTest):
         for step in there:
             result = self.weft("ckpt", "verify", str(self.checkpoints(name) / f"step_{step:08}"))
             self.assertEqual(result.returncode, 0, output + result.stdout)
+        drafts = list(self.checkpoints(name).glob(".tmp-*"))
+        if drafts:  # they are there until the next save
+            self.assertRegex(output, "cannot (be )?remove")
         self.train(name, "--resume", "auto", **SETS)
         self.assertEqual(self.trace(name), self.trace("whole"))
         self.assertEqual(self.state(name, STEPS), self.state("whole", STEPS))
-        if call != "unlink":  # what could not be removed is there until the next save
-            self.assertEqual(list(self.checkpoints(name).glob(".tmp-*")), [])
+        self.assertLessEqual(set(self.checkpoints(name).glob(".tmp-*")), set(drafts))
 
     def places(self):
         """All calls of a run that nothing happens to, as (name, number), for each way to save."""
