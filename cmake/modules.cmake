@@ -7,9 +7,6 @@ function(weft_module name dir)
   target_precompile_headers(${name} REUSE_FROM weft_precompiled)
 endfunction()
 
-# What tests compute themselves is little; compiling them is a third of the whole build.
-set(WEFT_TEST_OPTIMIZATION $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:-O1>)
-
 # weft_tests(DIR DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR, linked
 # with DEPS alone, so that a module that reaches above itself does not link.
 function(weft_tests dir)
@@ -83,6 +80,7 @@ function(weft_job_tests dir np)
   if(NOT TARGET test_${name})
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
     add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/job_main.cpp)
+    target_compile_options(test_${name} PRIVATE ${WEFT_TEST_OPTIMIZATION})
     target_link_libraries(test_${name} PRIVATE weft_flags weft_comm ${ARGN} GTest::gtest GTest::gmock)
     target_precompile_headers(test_${name} REUSE_FROM weft_precompiled_tests)
     target_compile_definitions(test_${name} PRIVATE

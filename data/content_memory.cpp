@@ -14,6 +14,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 
 namespace weft {
 namespace {
@@ -40,7 +41,7 @@ std::string head_of(const InputFile& file, std::string_view kind, const FileStam
                               {"largest_id", content.largest.id},
                               {"largest_position", content.largest.position},
                               {"documents", content.documents.size()}};
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json) + "\n";
 }
 
 // The line, the documents as int64, and the digest of all that.
@@ -59,7 +60,7 @@ std::optional<FileContent> decode(std::string_view bytes) {
   if (to_string(digest_of(bytes)) != digest) return std::nullopt;
   const size_t end = bytes.find('\n');
   try {
-    const auto json = nlohmann::json::parse(bytes.substr(0, end));
+    const auto json = parse_json(bytes.substr(0, end));
     FileContent content;
     json.at("digest").get_to(content.digest);
     json.at("largest_id").get_to(content.largest.id);

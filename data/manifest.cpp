@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/base/strict_json.h"
 #include "data/file.h"
 
@@ -119,7 +120,7 @@ std::string to_json(const DatasetManifest& manifest) {
     json["sources"].push_back(record_to_json(source));
   }
   // A source path may hold any bytes; those that are not UTF-8 become U+FFFD.
-  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 DatasetManifest read_manifest(const std::string& path) {

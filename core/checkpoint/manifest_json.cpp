@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/checkpoint/manifest.h"
 
 namespace weft {
@@ -208,7 +209,7 @@ Manifest manifest_of(const Json& json, const std::string& path) {
   result.step = reader.natural(json["step"], "step");
   result.code_version = reader.text(json["code_version"], "code_version");
   if (!json["run_state"].is_object()) reader.refuse("run_state", "is not an object");
-  result.run_state = json["run_state"].dump();
+  result.run_state = json_text(json["run_state"]);
   result.files = reader.files(json["files"], "files", "metadata_digest");
   result.attached = reader.files(json["attached"], "attached", "digest");
   for (const Json& item : reader.array(json["tensors"], "tensors")) {
@@ -255,7 +256,7 @@ std::string write_manifest(const Manifest& manifest) {
   std::string text =
       fmt::format("{}{}{}{}{}", kFrameHead, kCheckpointSchema, kFrameDigest, zeros, kFrameTail);
   const size_t at = text.size() - kFrameTail.size() - zeros.size();
-  text += content_of(manifest).dump() + "\n}\n";
+  text += json_text(content_of(manifest)) + "\n}\n";
   return text.replace(at, zeros.size(), to_string(frame_digest(text, at)));
 }
 
@@ -271,7 +272,7 @@ Manifest parse_manifest(std::string_view text, const std::string& path) {
   return manifest;
 }
 
-std::string write_part(const Manifest& part) { return content_of(part).dump(); }
+std::string write_part(const Manifest& part) { return json_text(content_of(part)); }
 
 Manifest parse_part(const std::string& text) {
   return manifest_of(Json::parse(text), "a rank's part of the manifest");

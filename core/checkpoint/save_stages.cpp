@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/checkpoint/agreement.h"
 #include "core/checkpoint/blocks.h"
 #include "core/checkpoint/manifest.h"
@@ -20,7 +21,7 @@ namespace {
 
 void check_request(const SaveRequest& request) {
   WEFT_CHECK(request.step >= 0, "step {} of a checkpoint", request.step);
-  const auto state = nlohmann::json::parse(request.run_state_json, nullptr, false);
+  const auto state = parse_json_if_any(request.run_state_json);
   WEFT_CHECK(state.is_object(), "the run state is no JSON object: {}", request.run_state_json);
   for (const Attachment& attachment : request.attachments) {
     WEFT_CHECK(is_attachment_name(attachment.name), "attachment named '{}'", attachment.name);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/base/strict_json.h"
 
 namespace weft {
@@ -60,8 +61,7 @@ class Keys {
 
   [[noreturn]] void refuse(const char* key, const std::string& legal) const {
     fail(ErrorKind::input, "{}: {} is {}; weft computes {}", path_, key,
-         printable(json_.at(key).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)),
-         legal);
+         printable(json_text(json_.at(key))), legal);
   }
 
   int64_t required(const char* key, int64_t min, int64_t max) const {
@@ -161,7 +161,7 @@ std::string gpt2_config_json(const GptConfig& config) {
   if (config.vocab_size == kGpt2Vocabulary) {  // its last id is <|endoftext|>
     json["bos_token_id"] = json["eos_token_id"] = kGpt2Vocabulary - 1;
   }
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace weft

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/base/strict_json.h"
 #include "core/interchange/input.h"
 #include "core/interchange/safetensors.h"
@@ -44,7 +45,7 @@ std::map<std::string, std::string> read_weight_map(const std::string& text,
     if (!item.value().is_string() || !is_plain_file_name(item.value().get<std::string>())) {
       fail(ErrorKind::input,
            "{}: tensor '{}' is in {}, which is no name of a file beside the index", path,
-           printable(item.key()), printable(item.value().dump()));
+           printable(item.key()), printable(json_text(item.value())));
     }
     result[item.key()] = item.value().get<std::string>();
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/interchange/safetensors.h"
 
 namespace weft {
@@ -59,7 +60,7 @@ std::string safetensors_head(const std::vector<SafetensorsTensor>& tensors) {
     json[t.name] = {{"dtype", type_name(t.dtype)}, {"shape", t.shape}, {"data_offsets", {at, end}}};
     at = end;
   }
-  std::string text = json.dump();
+  std::string text = json_text(json);
   text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
   const uint64_t length = text.size();
   std::string head(sizeof(length), '\0');

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/base/strict_json.h"
 #include "data/tokenizer/files.h"
 #include "data/tokenizer/tokenizer.h"
@@ -62,7 +63,8 @@ std::vector<TokenizerFile> stored_files(const Tokenizer& tokenizer) {
   index["files"] = nlohmann::ordered_json::array();
   std::vector<TokenizerFile> files = tokenizer.files();
   for (const TokenizerFile& file : files) index["files"].push_back(file.name);
-  files.push_back({kIndexName, index.dump(2) + "\n"});  // last: it says that the others are there
+  files.push_back(
+      {kIndexName, json_text(index, 2) + "\n"});  // last: it says that the others are there
   return files;
 }
 

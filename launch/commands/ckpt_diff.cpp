@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/json_text.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/diff.h"
 #include "core/checkpoint/manifest.h"
@@ -55,9 +56,9 @@ int64_t print_values(const char* what, const Values& a, const Values& b) {
 
 Values run_state(const CheckpointReader& reader) {
   Values values;
-  const auto json = nlohmann::json::parse(reader.run_state_json());
+  const auto json = parse_json(reader.run_state_json());
   for (const auto& item : json.items()) {
-    values[item.key()] = item.value().dump();
+    values[item.key()] = json_text(item.value());
   }
   return values;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/device/cpu/thread_team.h"
 #include "core/device/device.h"
 #include "core/ops/check_products.h"
@@ -337,7 +338,7 @@ void print_json(const Diagnosis& result) {
         {"memory_available_bytes", machine.memory_available_bytes},
         {"huge_pages", machine.huge_pages}}},
       {"checks", checks}};
-  fmt::print("{}\n", document.dump(2));
+  fmt::print("{}\n", json_text(document, 2));
 }
 
 }  // namespace

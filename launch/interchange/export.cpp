@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/manifest.h"
 #include "core/interchange/gpt2_config.h"
@@ -100,7 +101,7 @@ std::string index_json(const Shards& shards, int64_t bytes) {
       json["weight_map"][t.name] = shard_name(i, shards.size());
     }
   }
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 // A directory that gets its name when everything lies in it.

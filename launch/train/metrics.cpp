@@ -16,6 +16,7 @@
 
 #include "core/base/directories.h"
 #include "core/base/error.h"
+#include "core/base/json_text.h"
 
 namespace weft {
 namespace {
@@ -73,7 +74,7 @@ int64_t MetricsFile::last_attempt(std::vector<std::string>& notices) {
   int64_t senseless = 0;
   for (std::string line; std::getline(in, line);) {
     torn_ = in.eof();
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    const nlohmann::json json = parse_json_if_any(line);
     if (!json.is_object()) continue;
     const std::optional<int64_t> of_line = attempt_of(json);
     attempt = std::max(attempt, of_line.value_or(0));
@@ -168,7 +169,7 @@ std::vector<CurvePoint> read_curve(const std::string& path) {
   std::map<int64_t, CurvePoint> points;  // later lines are later attempts
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    const nlohmann::json json = parse_json_if_any(line);
     if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) continue;
     const auto real = [&](const char* key) -> std::optional<double> {
       if (!json.contains(key) || !json[key].is_number()) return std::nullopt;

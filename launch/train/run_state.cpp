@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/base/json_text.h"
 #include "core/checkpoint/manifest.h"
 #include "core/dist/upload.h"
 #include "launch/config/load.h"
@@ -123,15 +124,15 @@ std::string to_json(const RunState& s) {
   }
   if (s.evaluation_is_owed) json["evaluation_is_owed"] = true;
   if (s.updates.loss_scale) json["loss_scale"] = fmt::format("{:a}", *s.updates.loss_scale);
-  return json.dump();
+  return json_text(json);
 }
 
 RunState parse_run_state(const std::string& text, const std::string& path) {
   try {
-    const nlohmann::json json = nlohmann::json::parse(text);
+    const nlohmann::json json = parse_json(text);
     if (json.at("schema") != kSchema) {
       fail(ErrorKind::input, "schema {} is not {}; use the version of weft that wrote it",
-           json.at("schema").dump(), kSchema);
+           json_text(json.at("schema")), kSchema);
     }
     RunState s;
     json.at("step").get_to(s.step);
