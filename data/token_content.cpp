@@ -95,10 +95,10 @@ FileContent content_of(const TokenLayout& layout, const InputFile& file, bool id
   FileContent content = read_through(layout, file, ids, check);
   if (check.memory != nullptr) {
     const std::string problem = check.memory->keep(file, kind, before, content);
-    if (!problem.empty()) {
-      check.notices.push_back(
-          fmt::format("what was read of {} could not be kept, the next start reads it again: {}",
-                      file.path(), problem));
+    if (!problem.empty() && check.notices.empty()) {  // one line says it of all files
+      check.notices.push_back(fmt::format(
+          "what was read of {} could not be kept, the next start reads all data again: {}",
+          file.path(), problem));
     }
   }
   return content;

@@ -71,7 +71,7 @@ struct ContentCheck {
   // Told before a file is read through.
   std::function<void(const std::string& path, int64_t bytes)> announce = {};
   int64_t bytes_read = 0;                 // so far
-  std::vector<std::string> notices = {};  // what could not be kept
+  std::vector<std::string> notices = {};  // that nothing could be kept, once
 };
 
 // Opens `path` for reading:

@@ -392,7 +392,7 @@ TEST_F(ReadOnce, a_folder_that_cannot_be_made_is_said) {
   const ContentMemory nowhere(file + "/cache", 0);
   ContentCheck check{.memory = &nowhere};
   EXPECT_EQ(open_tokens(file, Format::automatic, check)->size(), 4);
-  EXPECT_THAT(check.notices, ElementsAre(testing::HasSubstr("reads it again")));
+  EXPECT_THAT(check.notices, ElementsAre(testing::HasSubstr("reads all data again")));
 }
 
 TEST_F(TokenFile, opening_verifies_where_it_is_asked) {
