@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <initializer_list>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "core/tensor/arena.h"
@@ -59,8 +61,9 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, d
   const auto since = [](Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
-  // On a CPU all rows at once and fewer, which stay in the caches, in turns.
-  const std::vector<int64_t> rows = gpu ? std::vector{size} : std::vector{size, size / 2};
+  // On a CPU all rows at once and fewer, in turns: those stay in the caches, and the smallest is
+  // done within a time slice, before other work can get between.
+  const std::vector<int64_t> rows = gpu ? std::vector{size} : std::vector{size, size / 2, size / 8};
   const auto n = static_cast<double>(size);
   double best = 0;
   const Clock::time_point start = Clock::now();
@@ -95,9 +98,16 @@ JobPeak::JobPeak(Device& device, Stream& stream, DType type, Bf16Products produc
   const double kept = file_.get(key_);
   constexpr double kWell = 1.0, kShortly = 0.0;
   own_ = std::max(kept, measure_gemm_peak(device, stream, *ops, type, kept > 0 ? kShortly : kWell));
-  for (const std::string& text : bootstrap.all_gather(fmt::format("{}", own_))) {
-    all_ += std::strtod(text.c_str(), nullptr);
+  // Ranks with the same key are alike, and the best of them is the peak of each.
+  std::map<std::string, std::pair<int, double>> alike;  // by key: how many, and the best
+  for (const std::string& text : bootstrap.all_gather(fmt::format("{} {}", own_, key_))) {
+    const size_t blank = text.find(' ');
+    auto& [ranks, best] = alike[text.substr(blank + 1)];
+    ++ranks;
+    best = std::max(best, std::strtod(text.substr(0, blank).c_str(), nullptr));
   }
+  for (const auto& [key, found] : alike) all_ += found.first * found.second;
+  own_ = alike[key_].second;
   keep();
 }
 

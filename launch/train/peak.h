@@ -13,9 +13,9 @@
 namespace weft {
 
 // Floating-point operations per second of the best of several GEMMs of `type` on this rank's device
-// and threads: of 1024^3 and half of it on a CPU, and on for `seconds` at most while a tenth of one
-// still brings a better one; of 8192^3 on a GPU. All ranks of a host measure at the same time, so
-// that what they share is shared.
+// and threads: of 1024 rows by 1024^2 and fewer rows on a CPU, and on for `seconds` at most while a
+// tenth of one still brings a better one; of 8192^3 on a GPU. All ranks of a host measure at the
+// same time, so that what they share is shared.
 double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, double seconds);
 
 // The peak of all ranks of a job, a property of their machines and of `type` that runs correct
