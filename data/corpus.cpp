@@ -83,7 +83,7 @@ void visit_text(BlockReader& reader, CorpusVisitor& visitor) {
 // The text of one line, empty where it is null. `where` is "FILE: line N".
 std::string text_of_line(std::string_view line, const std::string& field,
                          const std::string& where) {
-  JsonText found = json_text(line, field, where);
+  JsonText found = find_json_text(line, field, where);
   if (found.state == JsonText::State::missing) {
     const std::string keys =
         found.first_key.empty() ? "" : fmt::format(", it has '{}'", found.first_key);

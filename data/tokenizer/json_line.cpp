@@ -269,7 +269,7 @@ class Scanner {
 
 }  // namespace
 
-JsonText json_text(std::string_view line, std::string_view field, std::string_view where) {
+JsonText find_json_text(std::string_view line, std::string_view field, std::string_view where) {
   using State = JsonText::State;
   JsonText found;
   bool first = true;
@@ -289,8 +289,8 @@ JsonText json_text(std::string_view line, std::string_view field, std::string_vi
   return found;
 }
 
-void json_ids(std::string_view line, std::string_view field, std::string_view where,
-              int64_t vocab_size, std::vector<TokenId>& ids) {
+void find_json_ids(std::string_view line, std::string_view field, std::string_view where,
+                   int64_t vocab_size, std::vector<TokenId>& ids) {
   bool found = false;
   ids.clear();
   Scanner scanner(line, field, where);

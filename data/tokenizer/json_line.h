@@ -26,12 +26,12 @@ struct JsonText {
 // Finds the field in a line that is one object. Throws Error{input} that begins with `where` for
 // anything else, where the field is there twice, and where its text has half of a surrogate pair,
 // which stands for no character. The line must be UTF-8.
-JsonText json_text(std::string_view line, std::string_view field, std::string_view where);
+JsonText find_json_text(std::string_view line, std::string_view field, std::string_view where);
 
-// The ids in a list. Throws as json_text does, where there is no such list, and where an element is
-// no id below vocab_size.
-void json_ids(std::string_view line, std::string_view field, std::string_view where,
-              int64_t vocab_size, std::vector<TokenId>& ids);
+// The ids in a list. Throws as find_json_text does, where there is no such list, and where an
+// element is no id below vocab_size.
+void find_json_ids(std::string_view line, std::string_view field, std::string_view where,
+                   int64_t vocab_size, std::vector<TokenId>& ids);
 
 // Whether the line is one whole object with at least one key.
 bool is_json_object(std::string_view line);

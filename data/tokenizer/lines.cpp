@@ -100,7 +100,7 @@ void tokenize_jsonl(const Tokenizer& tokenizer, TextSource source, bool specials
   std::vector<TokenId> ids;
   std::string out;
   for_each_line(std::move(source), [&](std::string_view line, const std::string& where) {
-    const JsonText text = json_text(line, "text", where);
+    const JsonText text = find_json_text(line, "text", where);
     if (text.state == JsonText::State::missing || text.state == JsonText::State::other) {
       fail(ErrorKind::input, "{}: no string \"text\" in the object", where);
     }
@@ -120,7 +120,7 @@ void tokenize_jsonl(const Tokenizer& tokenizer, TextSource source, bool specials
 void detokenize_jsonl(const Tokenizer& tokenizer, TextSource source, const ByteSink& sink) {
   std::vector<TokenId> ids;
   for_each_line(std::move(source), [&](std::string_view line, const std::string& where) {
-    json_ids(line, "ids", where, tokenizer.vocab_size(), ids);
+    find_json_ids(line, "ids", where, tokenizer.vocab_size(), ids);
     std::string text;
     tokenizer.decode(ids, text);
     if (const auto fault = find_invalid_utf8(text)) {

@@ -14,7 +14,7 @@ namespace {
 
 using State = JsonText::State;
 
-JsonText text_of(const std::string& line) { return json_text(line, "text", "here"); }
+JsonText text_of(const std::string& line) { return find_json_text(line, "text", "here"); }
 
 TEST(JsonLine, FindsTheFieldAndNoOther) {
   EXPECT_EQ(text_of(R"({"a":{"text":"no"},"text":"yes","b":["text"]})").text, "yes");
