@@ -112,7 +112,7 @@ std::optional<int> line_indented_with_tab(std::string_view text) {
 }
 
 std::string syntax_problem(const YAML::Exception& error, std::string_view text) {
-  if (error.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR) {
+  if (error.msg.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR)) {  // from 0.8 on its name follows
     return "an alias (*name) is not allowed; a text that starts with * needs quotes";
   }
   std::string message = fmt::format("not valid YAML: {}", error.msg);
