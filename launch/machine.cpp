@@ -15,6 +15,8 @@
 #include <set>
 #include <sstream>
 
+#include "core/base/host_name.h"
+
 namespace weft {
 namespace {
 
@@ -158,8 +160,7 @@ int share_of_cores(const std::vector<std::vector<int>>& masks, int rank,
 
 Machine read_machine(const std::string& root) {
   Machine machine;
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) == 0) machine.host = host.data();
+  machine.host = host_name();
   const std::string cpu = read_text(root + "/proc/cpuinfo");
   machine.cpu_model = field(cpu, "model name");
   const std::string_view flags = field(cpu, "flags");

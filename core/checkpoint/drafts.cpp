@@ -67,16 +67,9 @@ std::vector<FoundCheckpoint> list_displaced(const std::string& directory) {
 
 std::vector<std::string> sweep_drafts(const std::string& directory, FileWriter& writer) {
   std::vector<std::string> notices;
-  const auto attempt = [&](auto&& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      notices.emplace_back(error.what());
-    }
-  };
-  attempt([&] {
+  attempt(notices, [&] {
     for (const FoundCheckpoint& displaced : list_displaced(directory)) {
-      attempt([&] {
+      attempt(notices, [&] {
         writer.rename(displaced.path, directory + "/" + step_directory_name(displaced.step));
       });
     }
@@ -84,7 +77,7 @@ std::vector<std::string> sweep_drafts(const std::string& directory, FileWriter& 
       if (!name.starts_with(kDraftPrefix)) continue;
       const std::optional<int64_t> step = replaced_step(name);
       if (step && !is_there(directory + "/" + step_directory_name(*step))) continue;
-      attempt([&] { writer.remove_tree(directory + "/" + name); });
+      attempt(notices, [&] { writer.remove_tree(directory + "/" + name); });
     }
   });
   return notices;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/files.h"
 
@@ -20,6 +21,16 @@ inline constexpr char kDraftPrefix[] = ".tmp-";
 std::string draft_path(const std::string& directory, int64_t step);     // of a save
 std::string removed_path(const std::string& directory, int64_t step);   // of what retention removes
 std::string replaced_path(const std::string& directory, int64_t step);  // see FileWriter::replace
+
+// Tidying goes on past what fails, which becomes a line of `notices`.
+template <typename Action>
+void attempt(std::vector<std::string>& notices, Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    notices.emplace_back(error.what());
+  }
+}
 
 // The step that the name of a checkpoint says, a displaced one's too; nothing for other names.
 std::optional<int64_t> named_step(const std::string& path);

@@ -60,21 +60,14 @@ void write_latest(const std::string& directory, int64_t step, FileWriter& writer
 std::vector<std::string> tidy(const std::string& directory, int64_t step,
                               const Retention& retention, FileWriter& writer) {
   std::vector<std::string> notices;
-  const auto attempt = [&](auto&& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      notices.emplace_back(error.what());
-    }
-  };
-  attempt([&] { write_latest(directory, step, writer); });
-  attempt([&] {
+  attempt(notices, [&] { write_latest(directory, step, writer); });
+  attempt(notices, [&] {
     for (std::string& line : sweep_drafts(directory, writer)) notices.push_back(std::move(line));
   });
   if (retention.keep_last <= 0) return notices;
-  attempt([&] {
+  attempt(notices, [&] {
     for (const FoundCheckpoint& old : superseded(directory, retention, step)) {
-      attempt([&] { withdraw(directory, old, writer); });
+      attempt(notices, [&] { withdraw(directory, old, writer); });
     }
   });
   return notices;

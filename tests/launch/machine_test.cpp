@@ -67,7 +67,9 @@ TEST(Machine, KnowsTheLimitsOfTheProcess) {
   ASSERT_EQ(getrlimit(RLIMIT_DATA, &before), 0);
   rlimit lower = before;
   lower.rlim_cur = rlim_t{64} << 30;
-  if (before.rlim_max != RLIM_INFINITY && before.rlim_max < lower.rlim_cur) GTEST_SKIP();
+  if (before.rlim_max != RLIM_INFINITY && before.rlim_max < lower.rlim_cur) {
+    GTEST_SKIP() << "this process may not have 64 GiB of data";
+  }
   ASSERT_EQ(setrlimit(RLIMIT_DATA, &lower), 0);
   const Machine machine = read_machine();
   ASSERT_EQ(setrlimit(RLIMIT_DATA, &before), 0);
