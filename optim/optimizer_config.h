@@ -1,4 +1,4 @@
-// AdamWConfig and ScheduleConfig: how weights are updated, and how fast at which step.
+// OptimizerConfig and ScheduleConfig: how weights are updated, and how fast at which step.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,14 @@
 
 namespace weft {
 
-struct AdamWConfig {
+enum class OptimizerKind { adamw };
+constexpr auto enum_names(OptimizerKind) { return named_values("adamw"); }
+
+struct OptimizerConfig {
   enum class StateType { f32, bf16 };
   friend constexpr auto enum_names(StateType) { return named_values("f32", "bf16"); }
 
+  OptimizerKind kind = OptimizerKind::adamw;
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
@@ -26,6 +30,7 @@ struct AdamWConfig {
   DType state_type() const { return state_dtype == StateType::bf16 ? DType::bf16 : DType::f32; }
 
   void fields(FieldList& list) {
+    list.key("kind", kind, "The rule that makes updates of gradients.");
     list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
              "Decay per step of the running mean of the gradient.");
     list.key("beta2", beta2, at_least_below(0.0, 1.0), "",

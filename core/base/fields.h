@@ -4,7 +4,7 @@
 // A config struct lists each key once, in the order in which it is printed; the default of a key
 // is the initializer of its member:
 //
-//   struct AdamWConfig {
+//   struct OptimizerConfig {
 //     double beta1 = 0.9;
 //     std::optional<int64_t> block;
 //     void fields(FieldList& list) {

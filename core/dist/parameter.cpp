@@ -81,14 +81,33 @@ void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype, Arena* mas
   for (const auto& p : aliases_) place(*p);
 }
 
+// That of what shares a unit with it, so that a unit is not cut into a bucket for each of its
+// vectors. Without ZeRO a rank updates everything.
+Grain ParameterSet::grain_of(const Parameter& parameter) const {
+  const bool whole = std::ranges::any_of(parameters_, [&](const auto& p) {
+    return p->unit == parameter.unit && p->grain == Grain::whole;
+  });
+  return whole && sharding_.zero > 0 ? Grain::whole : Grain::elements;
+}
+
+int64_t ParameterSet::largest_part(const ParamSpec& spec) const {
+  MeshCoord first = coord_;
+  first.tp = 0;  // shares that do not divide leave the last ranks shorter
+  return local_shape(spec, mesh_, first).elements();
+}
+
 void ParameterSet::make_layout(DType dtype) {
   std::vector<ShardLayout::Entry> entries;
   for (const auto& p : parameters_) {
-    entries.push_back({p->local.elements(), p->unit, p->spec.stages.size() > 1});
+    entries.push_back({.elements = p->local.elements(),
+                       .unit = p->unit,
+                       .alone = p->spec.stages.size() > 1,
+                       .grain = grain_of(*p),
+                       .room = largest_part(p->spec)});
   }
   // Parameters that are used twice are cut alike in both places.
   for (const auto& p : aliases_) {
-    entries.push_back({p->local.elements(), p->unit, true});
+    entries.push_back({.elements = p->local.elements(), .unit = p->unit, .alone = true});
     entries[p->alias_of->index].alone = true;
   }
   const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));

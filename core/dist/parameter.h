@@ -21,10 +21,11 @@ namespace weft {
 struct Parameter {
   size_t index;  // in its ParameterSet, in order of registration
   ParamSpec spec;
-  Shape local;            // shape on this rank
-  bool frozen = false;    // the run leaves its value as it is
-  int64_t first_row = 0;  // global row of local row 0, where dim 0 is one segment
-  int64_t unit = 0;       // in which this rank uses it
+  Shape local;                    // shape on this rank
+  bool frozen = false;            // the run leaves its value as it is
+  Grain grain = Grain::elements;  // of ZeRO's shares of it; decided before allocate()
+  int64_t first_row = 0;          // global row of local row 0, where dim 0 is one segment
+  int64_t unit = 0;               // in which this rank uses it
   // First element in the flat order of the whole model as this tensor-parallel coordinate cuts it,
   // each parameter padded to whole Ops::kNormBlocks; the same for every dp, pp and ZeRO stage.
   int64_t position = 0;
@@ -133,6 +134,8 @@ class ParameterSet {
   }
 
  private:
+  Grain grain_of(const Parameter& parameter) const;
+  int64_t largest_part(const ParamSpec& spec) const;
   void make_layout(DType dtype);
   void allocate_values(Arena& arena, DType dtype);
   void allocate_masters(Arena& arena, DType dtype);

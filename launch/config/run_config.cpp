@@ -145,7 +145,7 @@ void RunConfig::fields(FieldList& list) {
   list.group("model", model, "The architecture.");
   list.group("data", data, "What the model learns from.");
   list.group("train", train, "How long and in what portions.");
-  list.group("optimizer", optimizer, "AdamW.");
+  list.group("optimizer", optimizer, "How gradients become updates.");
   list.group("loss_scale", loss_scale,
              "Gradients that are too small for f16, when precision is f16.");
   list.group("schedule", schedule, "The learning rate over the steps.");

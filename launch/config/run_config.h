@@ -103,7 +103,7 @@ struct RunConfig {
   GptConfig model;
   DataConfig data;
   TrainConfig train;
-  AdamWConfig optimizer;
+  OptimizerConfig optimizer;
   ScheduleConfig schedule;
   MeshConfig mesh;
   PipelineConfig pipeline;

@@ -19,12 +19,21 @@ std::string size(int64_t bytes) {
 
 }  // namespace
 
-int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters, int64_t boxes) {
+int64_t checkpoint_bytes(const ParameterSet& parameters, const Optimizer& optimizer,
+                         int64_t boxes) {
   constexpr int64_t kBytesOfABox = 800;  // in the shard file and in the manifest
   constexpr int64_t kRest = 16 << 10;    // attached files, without large vocabularies
-  const auto moment = static_cast<int64_t>(size_of(config.optimizer.state_type()));
-  return parameters * (static_cast<int64_t>(sizeof(float)) + 2 * moment) + boxes * kBytesOfABox +
-         kRest;
+  int64_t here = 0;                      // elements of the parameters that this rank's stage holds
+  double tensors = 0;                    // bytes that they and their states take
+  for (const auto& p : parameters) {
+    size_t bytes = sizeof(float);
+    for (const StateTensor& state : optimizer.states(*p)) bytes += size_of(state.own.dtype());
+    here += elements(p->spec);
+    tensors += static_cast<double>(bytes) * static_cast<double>(elements(p->spec));
+  }
+  const double of_all =
+      here == 0 ? 0 : static_cast<double>(parameters.global_elements()) / static_cast<double>(here);
+  return static_cast<int64_t>(tensors * of_all) + boxes * kBytesOfABox + kRest;
 }
 
 int64_t most_checkpoints(const RunConfig& config, int64_t step, int64_t last) {

@@ -4,13 +4,16 @@
 #include <cstdint>
 #include <string>
 
+#include "core/dist/parameter.h"
 #include "launch/config/run_config.h"
+#include "optim/optimizer.h"
 
 namespace weft {
 
-// About what one checkpoint takes of a model of so many parameters: weights and moments, and what
-// says of each of its boxes, as many as all ranks' shards_of(), where and what it is.
-int64_t checkpoint_bytes(const RunConfig& config, int64_t parameters, int64_t boxes);
+// About what one checkpoint takes of the model of these parameters, of which other stages may hold
+// more of the kind: weights and optimizer states, and what says of each of its boxes, as many as
+// all ranks' shards_of(), where and what it is.
+int64_t checkpoint_bytes(const ParameterSet& parameters, const Optimizer& optimizer, int64_t boxes);
 
 // How many checkpoints are there at once at most, in a run that goes on from `step` to `last`:
 // old ones go when the new one is there.

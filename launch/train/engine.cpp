@@ -6,6 +6,7 @@
 #include "launch/train/engine_work.h"
 #include "launch/train/model_partition.h"
 #include "optim/freeze.h"
+#include "optim/weight_rounding.h"
 #include "parallel/comm/trace.h"
 #include "parallel/tensor/gpt_placement.h"
 
@@ -62,7 +63,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       parameters_(rank.mesh.shape(), rank.mesh.coord(),
                   sharding_of(config, plan_, rank.mesh.shape())),
       model_(config.model, tensor_parallel_placement(), partition_, parameters_),
-      optimizer_(config.optimizer, static_cast<uint64_t>(config.seed), parameters_),
+      optimizer_(make_optimizer(config.optimizer, static_cast<uint64_t>(config.seed), parameters_)),
       norm_(parameters_),
       control_(config.scales_loss() ? std::optional(config.loss_scale) : std::nullopt),
       shared_gradients_(parameters_),
@@ -95,7 +96,8 @@ Engine::~Engine() = default;
 void Engine::restore(const UpdateControl::State& state) {
   control_.restore(state, rank_.device, rank_.compute);
   if (!parameters_.has_masters()) return;
-  optimizer_.round_weights(state.made, rank_.ops, rank_.compute, data_parallel_->updates());
+  round_weights(config_.optimizer, static_cast<uint64_t>(config_.seed), state.made, parameters_,
+                rank_.ops, rank_.compute, data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
 }
 
@@ -108,7 +110,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   const DType dtype = config_.compute_type();
   parameters_.allocate(memory.weights, &memory.gradients, dtype, &memory.optimizer);
   model_.allocate_constants(memory.weights, dtype, rank_.device, rank_.compute);
-  optimizer_.allocate(memory.optimizer);
+  optimizer_->allocate(memory.optimizer);
   norm_.allocate(memory.optimizer);
   control_.allocate(memory.optimizer, memory.staging);
   shared_gradients_.allocate(memory.communication);
@@ -122,7 +124,7 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
         .loss_sum = memory.batch.allocate({1}, DType::f64)};
     memory.units[memory.units.size() == 1 ? 0 : static_cast<size_t>(slot)].batch = batch;
   }
-  if (config_.saves_from_copy()) snapshot_.allocate(memory.snapshot, parameters_, optimizer_);
+  if (config_.saves_from_copy()) snapshot_.allocate(memory.snapshot, parameters_, *optimizer_);
   inputs_.allocate(memory.staging);
   host_norm_ = memory.staging.allocate({1}, DType::f64);
   report_.allocate(memory.batch, memory.staging, plan_.all_micro_batches() * rank_.mesh.shape().cp);
@@ -241,8 +243,8 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   norm_.combine(config_.train.clip_norm, control_.loss_scale(), rank_.mesh, rank_.ops,
                 rank_.compute);
   control_.decide(norm_.norm(), rank_.ops, rank_.compute);
-  optimizer_.step(lr, norm_.clip(), control_.update(), rank_.ops, rank_.compute,
-                  data_parallel_->updates());
+  optimizer_->step({.lr = lr, .clip = norm_.clip(), .update = control_.update()}, rank_.ops,
+                   rank_.compute, data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
   StepResult result{.loss_scale = before.loss_scale};
   rank_.device.copy_to_host(host_norm_.raw(), norm_.norm().raw(), sizeof(double), rank_.compute);

@@ -18,8 +18,8 @@
 #include "launch/train/input_staging.h"
 #include "launch/train/recorded_passes.h"
 #include "launch/train/snapshot.h"
-#include "optim/adamw.h"
 #include "optim/gradient_norm.h"
+#include "optim/optimizer.h"
 #include "optim/update_control.h"
 #include "parallel/data/data_parallel.h"
 #include "parallel/pipeline/executor.h"
@@ -108,7 +108,7 @@ class Engine {
   void clear_gradients();
 
   ParameterSet& parameters() { return parameters_; }
-  AdamW& optimizer() { return optimizer_; }
+  const Optimizer& optimizer() const { return *optimizer_; }
   const Gpt& model() const { return model_; }
   Snapshot& snapshot() { return snapshot_; }                       // empty unless saves_from_copy()
   std::vector<SegmentBytes> memory() const;                        // by arena
@@ -141,7 +141,7 @@ class Engine {
   StagePlan evaluate_plan_;
   ParameterSet parameters_;
   Gpt model_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   GradientNorm norm_;
   UpdateControl control_;
   SharedGradients shared_gradients_;

@@ -30,7 +30,7 @@ struct Elements {
   }
 };
 
-void require_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
+void require_tensor(const CheckpointReader& reader, const Region& region, std::string_view kind,
                     DType dtype) {
   const std::optional<TensorInfo> info = reader.find(region.tensor, kind);
   if (!info) {
@@ -45,7 +45,7 @@ void require_tensor(const CheckpointReader& reader, const Region& region, const 
   }
 }
 
-void load_tensor(const CheckpointReader& reader, const Region& region, const std::string& kind,
+void load_tensor(const CheckpointReader& reader, const Region& region, std::string_view kind,
                  const Elements& local, Device& device, Stream& stream,
                  std::vector<char>& staging) {
   const Tensor target = local.window(region);
@@ -174,20 +174,19 @@ RunState run_state_of(const CheckpointReader& reader) {
   return state;
 }
 
-std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer) {
+std::vector<Shard> shards_of(const ParameterSet& parameters, const Optimizer& optimizer) {
   std::vector<Shard> shards;
   for (const auto& p : parameters) {
     if (!is_owner(p->spec, parameters.coord(), {Axis::tp, Axis::pp})) continue;
-    const AdamW::State& state = optimizer.state(p->index);
     const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
     for (const Region& r : clip(held, parameters.share(*p))) {
-      const auto add = [&](const char* kind, const Tensor& own) {
+      const auto add = [&](std::string_view kind, const Tensor& own) {
         const Tensor t = Elements{own, p->own.begin}.window(r);
-        shards.push_back({r.tensor, kind, r.tensor_shape, t.dtype(), box_of(r), t.raw()});
+        shards.push_back(
+            {r.tensor, std::string(kind), r.tensor_shape, t.dtype(), box_of(r), t.raw()});
       };
       add(kWeight, p->own_master);
-      add("exp_avg", state.exp_avg);
-      add("exp_avg_sq", state.exp_avg_sq);
+      for (const StateTensor& state : optimizer.states(*p)) add(state.kind, state.own);
     }
   }
   return shards;
@@ -195,7 +194,7 @@ std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimi
 
 void require_optimizer_state(const CheckpointReader& reader) {
   for (const TensorInfo& t : reader.tensors()) {
-    if (t.kind == "exp_avg") return;
+    if (t.kind != kWeight) return;
   }
   fail(ErrorKind::input,
        "{} holds weights alone, which no run can be resumed from; begin a new one with --init-from",
@@ -203,21 +202,21 @@ void require_optimizer_state(const CheckpointReader& reader) {
 }
 
 void require_model(const CheckpointReader& reader, const ParameterSet& parameters,
-                   const AdamW* optimizer) {
+                   const Optimizer* optimizer) {
   require_same_size(reader, parameters);
   for (const auto& p : parameters) {
     for (const Region& r : regions(p->spec, parameters.mesh(), parameters.coord())) {
       require_tensor(reader, r, kWeight, DType::f32);
       if (optimizer == nullptr) continue;
-      const DType state = optimizer->state(p->index).exp_avg.dtype();
-      require_tensor(reader, r, "exp_avg", state);
-      require_tensor(reader, r, "exp_avg_sq", state);
+      for (const StateTensor& state : optimizer->states(*p)) {
+        require_tensor(reader, r, state.kind, state.own.dtype());
+      }
     }
   }
 }
 
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
-                     const AdamW* optimizer, Device& device, Stream& stream) {
+                     const Optimizer* optimizer, Device& device, Stream& stream) {
   require_model(reader, parameters, optimizer);
   std::vector<char> staging;
   for (const auto& p : parameters) {
@@ -227,13 +226,10 @@ void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
       load_tensor(reader, r, kWeight, {kept.elements, kept.range.begin}, device, stream, staging);
     }
     if (optimizer == nullptr) continue;
-    const AdamW::State& state = optimizer->state(p->index);
     for (const Region& r : clip(held, p->own)) {
-      const auto load = [&](const char* kind, const Tensor& own) {
-        load_tensor(reader, r, kind, {own, p->own.begin}, device, stream, staging);
-      };
-      load("exp_avg", state.exp_avg);
-      load("exp_avg_sq", state.exp_avg_sq);
+      for (const StateTensor& state : optimizer->states(*p)) {
+        load_tensor(reader, r, state.kind, {state.own, p->own.begin}, device, stream, staging);
+      }
     }
   }
 }

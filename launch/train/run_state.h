@@ -9,7 +9,7 @@
 #include "core/checkpoint/checkpoint.h"
 #include "core/dist/parameter.h"
 #include "launch/config/run_config.h"
-#include "optim/adamw.h"
+#include "optim/optimizer.h"
 #include "optim/update_control.h"
 
 namespace weft {
@@ -48,21 +48,21 @@ RunState run_state_of(const CheckpointReader& reader);
 
 // This rank's part of weights and optimizer state, as windows on their memory: its share among the
 // ranks that hold the same. Over all ranks each element occurs once.
-std::vector<Shard> shards_of(const ParameterSet& parameters, const AdamW& optimizer);
+std::vector<Shard> shards_of(const ParameterSet& parameters, const Optimizer& optimizer);
 
 // Throws Error{input} when a checkpoint holds weights alone, as an imported one does.
 void require_optimizer_state(const CheckpointReader& reader);
 
 // Throws Error{input} unless the checkpoint has exactly the weights of the model, in its shapes,
-// and, unless `optimizer` is null, its moments in its type. Reads the manifest only.
+// and, unless `optimizer` is null, its states in their types. Reads the manifest only.
 void require_model(const CheckpointReader& reader, const ParameterSet& parameters,
-                   const AdamW* optimizer);
+                   const Optimizer* optimizer);
 
 // Fills this rank's weights (and, unless null, its optimizer state) from a checkpoint of any
 // layout that has them (require_model): master weights, where a run computes with rounded ones,
 // which Engine::restore() then makes; without masters, weights rounded to nearest. Throws
 // Error{input} when what it reads is damaged.
 void load_parameters(const CheckpointReader& reader, ParameterSet& parameters,
-                     const AdamW* optimizer, Device& device, Stream& stream);
+                     const Optimizer* optimizer, Device& device, Stream& stream);
 
 }  // namespace weft

@@ -7,7 +7,7 @@
 
 namespace weft {
 
-void Snapshot::allocate(Arena& arena, const ParameterSet& parameters, const AdamW& optimizer) {
+void Snapshot::allocate(Arena& arena, const ParameterSet& parameters, const Optimizer& optimizer) {
   rooms_.clear();
   for (const Shard& shard : shards_of(parameters, optimizer)) {
     rooms_.push_back(arena.allocate({shard.box.elements()}, shard.dtype));

@@ -8,7 +8,7 @@
 #include "core/dist/parameter.h"
 #include "core/tensor/arena.h"
 #include "launch/config/run_config.h"
-#include "optim/adamw.h"
+#include "optim/optimizer.h"
 
 namespace weft {
 
@@ -16,7 +16,7 @@ class Snapshot {
  public:
   // Takes room in `arena`, host memory that outlives it, for what shards_of gives for these. They
   // have been allocated themselves.
-  void allocate(Arena& arena, const ParameterSet& parameters, const AdamW& optimizer);
+  void allocate(Arena& arena, const ParameterSet& parameters, const Optimizer& optimizer);
 
   // Copies the data of `live`, shards_of the same, ordered on `stream`. Returns the shards with
   // their data in the snapshot, which is theirs until the next take().

@@ -232,7 +232,7 @@ void TrainingRun::open_run_directory() {
       std::ssize(shards_of(engine_->parameters(), engine_->optimizer())) * bootstrap_.size();
   const std::string room =
       room_notice(config_, most_checkpoints(config_, state_.step, last_step()),
-                  checkpoint_bytes(config_, engine_->parameters().global_elements(), boxes));
+                  checkpoint_bytes(engine_->parameters(), engine_->optimizer(), boxes));
   for (const std::string& notice : {lock_->notice(), room}) {
     if (!notice.empty()) line_->print("WARNING: " + notice);
   }

@@ -76,8 +76,8 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
     return Held{kept.elements, kept.range, engine.parameters().keeps_all_values()};
   };
   const auto grad = [&](const Parameter& p) { return Held{p.own_grad, p.own, !sharded}; };
-  const auto exp_avg = [&](const Parameter& p) {
-    return Held{engine.optimizer().state(p.index).exp_avg, p.own, !sharded};
+  const auto moment = [&](const Parameter& p) {
+    return Held{engine.optimizer().states(p).front().own, p.own, !sharded};
   };
   const Reader reader{*machine.device, *machine.compute};
   trace.initial = pieces(engine.parameters(), reader, value);
@@ -94,7 +94,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
     trace.grad_norms.push_back(result.grad_norm);
   }
   trace.trained = pieces(engine.parameters(), reader, value);
-  trace.exp_avg = pieces(engine.parameters(), reader, exp_avg);
+  trace.moments = pieces(engine.parameters(), reader, moment);
   return trace;
 }
 

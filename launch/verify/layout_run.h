@@ -40,7 +40,7 @@ struct LayoutTrace {
   LogicalTensors initial;      // weights before the first step
   LogicalTensors gradients;    // of a batch behind those of the steps, summed over ranks
   LogicalTensors trained;      // weights after the last step
-  LogicalTensors exp_avg;      // first moments after the last step: a sum over all steps' gradients
+  LogicalTensors moments;      // first state of each after the last step: a sum of all gradients
   std::vector<double> losses;  // of that batch without update, then of each step
   std::vector<double> grad_norms;  // of each step
   CallCounts calls;                // that could have been broken

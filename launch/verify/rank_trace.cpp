@@ -58,7 +58,7 @@ class Reader {
 };
 
 constexpr std::array kPieces{&RankTrace::initial, &RankTrace::gradients, &RankTrace::trained,
-                             &RankTrace::exp_avg};
+                             &RankTrace::moments};
 
 void put(Writer& out, const Piece& piece) {
   out.put_all(piece.region.tensor);
@@ -164,7 +164,7 @@ LayoutTrace assemble(const std::vector<RankTrace>& ranks) {
   trace.initial = assemble(ranks, &RankTrace::initial, "initial", faults);
   trace.gradients = assemble(ranks, &RankTrace::gradients, "gradient of", faults);
   trace.trained = assemble(ranks, &RankTrace::trained, "trained", faults);
-  trace.exp_avg = assemble(ranks, &RankTrace::exp_avg, "first moment of", faults);
+  trace.moments = assemble(ranks, &RankTrace::moments, "first moment of", faults);
   trace.losses = ranks.front().losses;
   trace.grad_norms = ranks.front().grad_norms;
   for (size_t r = 1; r < ranks.size(); ++r) {

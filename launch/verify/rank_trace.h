@@ -19,7 +19,7 @@ struct Piece {
 };
 
 struct RankTrace {
-  std::vector<Piece> initial, gradients, trained, exp_avg;
+  std::vector<Piece> initial, gradients, trained, moments;
   std::vector<double> losses, grad_norms;
   CallCounts calls;
 };

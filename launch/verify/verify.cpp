@@ -188,9 +188,9 @@ Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutT
               bounds.update * largest(reference.gradients.at(scale_name(name))) +
                   bounds.rounding * largest(values));
   }
-  for (const auto& [name, values] : reference.exp_avg) {
-    const double scale = largest(reference.exp_avg.at(scale_name(name)));
-    worst.add("first moment of " + name, largest_difference(trace.exp_avg.at(name), values) / scale,
+  for (const auto& [name, values] : reference.moments) {
+    const double scale = largest(reference.moments.at(scale_name(name)));
+    worst.add("first moment of " + name, largest_difference(trace.moments.at(name), values) / scale,
               bounds.moment);
   }
   const auto relative = [](double a, double b) { return std::abs(a - b) / std::abs(b); };

@@ -62,6 +62,72 @@ TEST_P(Shares, AreBalancedToABlock) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Shares, ::testing::Values(1, 2, 3, 4, 7, 16));
 
+// Whole parameters of these many blocks, in two units.
+Entries whole_sizes(std::vector<int64_t> blocks) {
+  Entries entries;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const int64_t elements = blocks[i] * kBlock - static_cast<int64_t>(i);
+    entries.push_back({.elements = elements,
+                       .unit = i < blocks.size() / 2 ? 0 : 1,
+                       .grain = Grain::whole,
+                       .room = elements});
+  }
+  return entries;
+}
+
+TEST_P(Shares, OfWholeParametersAreNotCut) {
+  const Entries entries = whole_sizes({1, 4, 2, 7, 1, 4, 2, 7});
+  for (const bool within_units : {false, true}) {
+    const ShardLayout layout(entries, GetParam(), 1, within_units);
+    std::vector<std::vector<bool>> taken;
+    for (const ShardLayout::Bucket& b : layout.buckets()) {
+      taken.emplace_back(static_cast<size_t>(layout.elements(b) / kBlock));
+    }
+    for (size_t i = 0; i < entries.size(); ++i) {
+      int owners = 0;
+      for (int rank = 0; rank < layout.ranks(); ++rank) {
+        const int64_t size = layout.share(i, rank).size();
+        EXPECT_TRUE(size == 0 || size == entries[i].elements) << "parameter " << i;
+        owners += size > 0;
+      }
+      EXPECT_EQ(owners, 1) << "parameter " << i;
+      auto& blocks = taken[layout.bucket_of(i)];
+      const auto first = static_cast<size_t>(layout.offset(i) / kBlock);
+      const size_t count = static_cast<size_t>(entries[i].elements + kBlock - 1) / kBlock;
+      for (size_t block = first; block < first + count; ++block) {
+        EXPECT_FALSE(blocks.at(block)) << "parameter " << i;
+        blocks.at(block) = true;
+      }
+    }
+  }
+}
+
+TEST(Whole, ParametersGoToTheRankThatHasLeast) {
+  const ShardLayout two(whole_sizes({1, 4, 2, 7}), 2, kOneBucket, false);
+  EXPECT_EQ(two.buckets()[0].share, 7 * kBlock);  // 7, and 4 + 2 + 1
+  const ShardLayout three(whole_sizes({1, 4, 2, 7}), 3, kOneBucket, false);
+  EXPECT_EQ(three.buckets()[0].share, 7 * kBlock);  // as much as the largest
+}
+
+// However small buckets are asked for: a share holds the largest parameter in any case.
+TEST(Whole, BucketsAreWorthTheirLargestShare) {
+  const ShardLayout layout(whole_sizes({4, 4, 4, 4, 4, 4, 4, 4}), 4, 1, false);
+  EXPECT_EQ(layout.buckets().size(), 2u);
+  EXPECT_EQ(layout.elements(), 32 * kBlock);
+}
+
+// The last tensor-parallel rank may have less of a parameter, and must find the same owners.
+TEST(Whole, OwnersGoByTheLargestPart) {
+  Entries full = whole_sizes({4, 4, 4}), less = full;
+  less[0].elements = less[2].elements = 5;
+  const ShardLayout a(full, 3, 1, false), b(less, 3, 1, false);
+  for (size_t i = 0; i < full.size(); ++i) {
+    for (int rank = 0; rank < 3; ++rank) {
+      EXPECT_EQ(a.share(i, rank).size() > 0, b.share(i, rank).size() > 0);
+    }
+  }
+}
+
 std::vector<size_t> firsts(const ShardLayout& layout) {
   std::vector<size_t> all;
   for (const ShardLayout::Bucket& b : layout.buckets()) all.push_back(b.first);

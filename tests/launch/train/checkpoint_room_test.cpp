@@ -24,13 +24,25 @@ TEST(CheckpointRoom, CountsWhatIsThereAtOnce) {
   EXPECT_EQ(most_checkpoints(config, 0, 1000), 1);
 }
 
+// Of the first of two stages, which hold a parameter each.
+int64_t checkpoint_bytes_of(const OptimizerConfig& config, int64_t elements, int64_t boxes) {
+  ParameterSet set({.pp = 2}, {});
+  set.add({.name = "a", .shape = {elements / 2}, .stages = {0}});
+  set.add({.name = "b", .shape = {elements - elements / 2}, .stages = {1}});
+  const auto optimizer = make_optimizer(config, 1, set);
+  Arena weights("weights"), gradients("gradients"), states("states");
+  set.allocate(weights, &gradients, DType::f32);
+  optimizer->allocate(states);
+  return checkpoint_bytes(set, *optimizer, boxes);
+}
+
 TEST(CheckpointRoom, KnowsTheSizeOfTheState) {
-  RunConfig config;
-  const int64_t rest = checkpoint_bytes(config, 0, 0);
-  EXPECT_EQ(checkpoint_bytes(config, 1000, 0) - rest, 12000);
-  EXPECT_GT(checkpoint_bytes(config, 1000, 10) - rest, 12000);
-  config.optimizer.state_dtype = AdamWConfig::StateType::bf16;
-  EXPECT_EQ(checkpoint_bytes(config, 1000, 0) - rest, 8000);
+  OptimizerConfig config;
+  const int64_t rest = checkpoint_bytes_of(config, 0, 0);
+  EXPECT_EQ(checkpoint_bytes_of(config, 1000, 0) - rest, 12000);
+  EXPECT_GT(checkpoint_bytes_of(config, 1000, 10) - rest, 12000);
+  config.state_dtype = OptimizerConfig::StateType::bf16;
+  EXPECT_EQ(checkpoint_bytes_of(config, 1000, 0) - rest, 8000);
 }
 
 TEST(CheckpointRoom, SaysTheNumbersWhenThereIsTooLittle) {

@@ -52,7 +52,7 @@ void expect_same_bits(const RunConfig& config, const std::vector<Layout>& layout
     EXPECT_EQ(trace.grad_norms, first.grad_norms) << to_string(layout);
     EXPECT_EQ(trace.gradients, first.gradients) << to_string(layout);
     EXPECT_EQ(trace.trained, first.trained) << to_string(layout);
-    EXPECT_EQ(trace.exp_avg, first.exp_avg) << to_string(layout);
+    EXPECT_EQ(trace.moments, first.moments) << to_string(layout);
   }
 }
 

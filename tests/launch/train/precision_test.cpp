@@ -27,7 +27,7 @@ RunConfig odd_run(Precision precision) {
 // Everything that may be rounded at random is.
 RunConfig stochastic_run() {
   RunConfig run = odd_run(Precision::bf16);
-  run.optimizer.state_dtype = AdamWConfig::StateType::bf16;
+  run.optimizer.state_dtype = OptimizerConfig::StateType::bf16;
   run.optimizer.stochastic_rounding = true;
   return run;
 }
@@ -76,7 +76,7 @@ TEST_P(ElasticPrecision, HasTheSameBitsInEveryLayout) {
     EXPECT_EQ(trace.losses, one.losses) << to_string(layout);
     EXPECT_EQ(trace.grad_norms, one.grad_norms) << to_string(layout);
     EXPECT_EQ(trace.trained, one.trained) << to_string(layout);
-    EXPECT_EQ(trace.exp_avg, one.exp_avg) << to_string(layout);
+    EXPECT_EQ(trace.moments, one.moments) << to_string(layout);
   }
 }
 
@@ -275,7 +275,7 @@ TEST(Memory, GoesByTheTypes) {
   EXPECT_EQ(bf16.at("gradients"), f32.at("gradients"));
   EXPECT_EQ(bf16.at("optimizer"), f32.at("optimizer") + f32.at("weights"));
   EXPECT_LT(bf16.at("activations"), 0.54 * static_cast<double>(f32.at("activations")));
-  config.optimizer.state_dtype = AdamWConfig::StateType::bf16;
+  config.optimizer.state_dtype = OptimizerConfig::StateType::bf16;
   // Which takes half of the moments away again, as many bytes as the masters but for their padding.
   EXPECT_NEAR(static_cast<double>(memory_of(config).at("optimizer")),
               static_cast<double>(f32.at("optimizer")),

@@ -44,8 +44,9 @@ inline RankOutcome train(const RunConfig& config, Bootstrap& bootstrap, bool rec
   }
   for (const auto& p : rank.engine().parameters()) {
     outcome.state.push_back(bytes_of(rank.engine().parameters().kept_values(*p).elements, rank));
-    const AdamW::State& state = rank.engine().optimizer().state(p->index);
-    outcome.state.push_back(bytes_of(state.exp_avg_sq, rank));
+    for (const StateTensor& state : rank.engine().optimizer().states(*p)) {
+      outcome.state.push_back(bytes_of(state.own, rank));
+    }
   }
   return outcome;
 }

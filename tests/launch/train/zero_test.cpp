@@ -38,7 +38,7 @@ void expect_same_bits(const RunConfig& config, Layout layout, int64_t zero, int6
   EXPECT_EQ(b.grad_norms, a.grad_norms) << to_string(layout);
   EXPECT_EQ(b.gradients, a.gradients) << to_string(layout);
   EXPECT_EQ(b.trained, a.trained) << to_string(layout);
-  EXPECT_EQ(b.exp_avg, a.exp_avg) << to_string(layout);
+  EXPECT_EQ(b.moments, a.moments) << to_string(layout);
 }
 
 // Stages 2 and 3 add up micro-batches in another order than 0 and 1.
