@@ -128,11 +128,11 @@ if(WEFT_HAS_CUDA)
                  "attention by ${attention}")
 endif()
 
-# weft_kernels(NAME DIR DEPS...): the static library NAME from every .cu directly in DIR. A kernel
+# weft_kernels(NAME DIR DEPS...): the object library NAME from every .cu directly in DIR. A kernel
 # that spills registers or keeps an array in local memory does not compile.
 function(weft_kernels name dir)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cu)
-  add_library(${name} STATIC ${sources})
+  add_library(${name} OBJECT ${sources})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC weft_cuda_headers ${WEFT_CUDART} Threads::Threads
                                        ${CMAKE_DL_LIBS} rt ${ARGN})

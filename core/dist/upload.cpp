@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/device/cpu/parallel_for.h"
 #include "core/kernels/storage.h"
 

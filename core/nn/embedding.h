@@ -25,8 +25,13 @@ class Embedding {
     TokenShare places = ctx.tokens;
     places.first += first_position;
     places.second += first_position;
-    ctx.ops.embedding_forward(tokens, tokens_.value, tokens_.first_row, table, places,
-                              partial.view(all_rows(tokens, y)), ctx.stream);
+    ctx.ops(op::EmbeddingForward{.tokens = tokens,
+                                 .table = tokens_.value,
+                                 .vocab_begin = tokens_.first_row,
+                                 .positions = table,
+                                 .places = places,
+                                 .y = partial.view(all_rows(tokens, y))},
+            ctx.stream);
     sum_and_share(partial, y, ctx);
     dropout_.apply(y, ctx);
   }
@@ -36,9 +41,13 @@ class Embedding {
     ArenaScope scope(ctx.work);
     dropout_.apply(dy, ctx);
     const Tensor all_dy = gather_rows(dy, ctx);
-    const Tensor dpositions = positions_ == nullptr ? Tensor() : positions_->grad;
-    ctx.ops.embedding_backward(tokens, all_dy.view(all_rows(tokens, dy)), tokens_.first_row,
-                               tokens_.grad, dpositions, ctx.tokens, ctx.stream);
+    ctx.ops(op::EmbeddingBackward{.tokens = tokens,
+                                  .dy = all_dy.view(all_rows(tokens, dy)),
+                                  .vocab_begin = tokens_.first_row,
+                                  .dtable = tokens_.grad,
+                                  .dpositions = positions_ == nullptr ? Tensor() : positions_->grad,
+                                  .places = ctx.tokens},
+            ctx.stream);
   }
 
  private:

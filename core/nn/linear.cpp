@@ -23,14 +23,14 @@ Linear::Linear(Parameter& weight, Parameter* bias)
 void Linear::forward(const Tensor& x, const Tensor& y, Context& ctx, Activation activation,
                      const Tensor& pre_activation) {
   ArenaScope scope(ctx.work);
-  MatmulArgs args{.a = shares_input_ ? gather_rows(x, ctx) : x,
+  op::Matmul args{.a = shares_input_ ? gather_rows(x, ctx) : x,
                   .b = weight_.value,
                   .c = shares_output_ ? partial_rows(y, ctx) : y,
                   .transpose_b = true};
   if (bias_ != nullptr && (!shares_output_ || ctx.first_tensor_rank())) args.bias = bias_->value;
   args.activation = activation;
   args.pre_activation = pre_activation;
-  ctx.ops.matmul(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
   if (shares_output_) sum_and_share(args.c, y, ctx);
 }
 
@@ -42,10 +42,10 @@ void Linear::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved
     return;
   }
   const Tensor all_dy = shares_output_ ? gather_rows(dy, ctx) : dy;
-  MatmulArgs args{.a = all_dy, .b = weight_.value, .c = shares_input_ ? partial_rows(dx, ctx) : dx};
+  op::Matmul args{.a = all_dy, .b = weight_.value, .c = shares_input_ ? partial_rows(dx, ctx) : dx};
   args.activation_gradient = activation;
   args.activation_input = activation_input;
-  ctx.ops.matmul(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
   if (shares_input_) sum_and_share(args.c, dx, ctx);
   if (!ctx.defer_weights) {
     add_gradients(x, all_dy, ctx);
@@ -72,7 +72,7 @@ void Linear::backward_overlapped(const Tensor& x, const Tensor& dy, const Tensor
   side.stream().record(side.gathered());
 
   const Tensor partial = partial_rows(dx, ctx);
-  ctx.ops.matmul({.a = dy, .b = weight_.value, .c = partial}, ctx.stream);
+  ctx.ops(op::Matmul{.a = dy, .b = weight_.value, .c = partial}, ctx.stream);
   side.follow(ctx.stream);
   sum_and_share(partial, dx, ctx, side.stream());
   side.stream().record(side.reduced());
@@ -88,9 +88,9 @@ void Linear::add_gradients(const Tensor& x, const Tensor& dy, Context& ctx) {
 }
 
 void Linear::add_products(const Tensor& all_x, const Tensor& dy, Context& ctx) {
-  MatmulArgs args{.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true};
+  op::Matmul args{.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true};
   if (bias_ != nullptr) args.bias_gradient = bias_->grad;
-  ctx.ops.matmul(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
 }
 
 }  // namespace weft

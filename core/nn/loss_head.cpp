@@ -35,7 +35,8 @@ void combine(const Stats& stats, Context& ctx) {
   if (ctx.tensor_group == nullptr) return;
   ctx.ops.copy(stats.max(), stats.local_max(), ctx.stream);
   ctx.tensor_group->all_reduce(stats.max(), ReduceOp::max, ctx.stream);
-  ctx.ops.rescale_sums(stats.sum(), stats.local_max(), stats.max(), ctx.stream);
+  ctx.ops(op::RescaleSums{.sum = stats.sum(), .from = stats.local_max(), .to = stats.max()},
+          ctx.stream);
   ctx.tensor_group->all_reduce(stats.sum(), ReduceOp::sum, ctx.stream);
   ctx.tensor_group->all_reduce(stats.target(), ReduceOp::sum, ctx.stream);
 }
@@ -51,7 +52,7 @@ int64_t chunk_rows(int64_t rows, int64_t width, DType dtype, size_t bytes) {
 }  // namespace
 
 void LossHead::logits(const Tensor& x, const Tensor& out, Context& ctx) {
-  ctx.ops.matmul({.a = x, .b = weight_.value, .c = out, .transpose_b = true}, ctx.stream);
+  ctx.ops(op::Matmul{.a = x, .b = weight_.value, .c = out, .transpose_b = true}, ctx.stream);
 }
 
 template <typename Body>
@@ -72,11 +73,21 @@ void LossHead::for_each_chunk(const Tensor& x, const Tensor& targets, const Tens
     const Tensor chunk = buffer.slice(0, end - begin);
     const Tensor target = target_rows.slice(begin, end);
     logits(x_rows.slice(begin, end), chunk, ctx);
-    ctx.ops.softmax_stats(chunk, target, weight_.first_row, vocab, stats.max(), stats.sum(),
-                          stats.target(), ctx.stream);
+    ctx.ops(op::SoftmaxStats{.logits = chunk,
+                             .targets = target,
+                             .vocab_begin = weight_.first_row,
+                             .valid = vocab,
+                             .row_max = stats.max(),
+                             .row_sum = stats.sum(),
+                             .target_logit = stats.target()},
+            ctx.stream);
     combine(stats, ctx);
-    ctx.ops.cross_entropy_loss(target, stats.max(), stats.sum(), stats.target(), loss_sum,
-                               ctx.stream);
+    ctx.ops(op::CrossEntropyLoss{.targets = target,
+                                 .row_max = stats.max(),
+                                 .row_sum = stats.sum(),
+                                 .target_logit = stats.target(),
+                                 .loss_sum = loss_sum},
+            ctx.stream);
     body(begin, end, chunk, stats.max(), stats.sum());
   }
 }
@@ -98,16 +109,24 @@ void LossHead::backward(const Tensor& x, const Tensor& targets, double grad_scal
       [&](int64_t begin, int64_t end, const Tensor& chunk, const Tensor& row_max,
           const Tensor& row_sum) {
         const Tensor target = targets.view({flat[0]}).slice(begin, end);
-        ctx.ops.cross_entropy_backward(chunk, target, weight_.first_row, weight_.local[0], row_max,
-                                       row_sum, grad_scale, ctx.loss_scale, ctx.stream);
-        ctx.ops.matmul({.a = chunk, .b = weight_.value, .c = partial.view(flat).slice(begin, end)},
-                       ctx.stream);
-        ctx.ops.matmul({.a = chunk,
-                        .b = all_x.view(flat).slice(begin, end),
-                        .c = weight_.grad,
-                        .transpose_a = true,
-                        .accumulate = true},
-                       ctx.stream);
+        ctx.ops(op::CrossEntropyBackward{.logits = chunk,
+                                         .targets = target,
+                                         .vocab_begin = weight_.first_row,
+                                         .valid = weight_.local[0],
+                                         .row_max = row_max,
+                                         .row_sum = row_sum,
+                                         .scale = grad_scale,
+                                         .loss_scale = ctx.loss_scale},
+                ctx.stream);
+        ctx.ops(
+            op::Matmul{.a = chunk, .b = weight_.value, .c = partial.view(flat).slice(begin, end)},
+            ctx.stream);
+        ctx.ops(op::Matmul{.a = chunk,
+                           .b = all_x.view(flat).slice(begin, end),
+                           .c = weight_.grad,
+                           .transpose_a = true,
+                           .accumulate = true},
+                ctx.stream);
       });
   sum_and_share(partial, dx, ctx);
 }

@@ -8,7 +8,7 @@ Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, bool keep_y, Sa
   Output out{
       .sum = x,
       .y = keep_y ? saved.allocate(x.shape(), x.dtype()) : ctx.work.allocate(x.shape(), x.dtype())};
-  NormForwardArgs args{.x = x, .weight = weight_.value, .y = out.y, .eps = eps_};
+  op::NormForward args{.x = x, .weight = weight_.value, .y = out.y, .eps = eps_};
   if (!delta.empty()) {
     out.sum = saved.allocate(x.shape(), x.dtype());
     args.residual = delta;
@@ -17,7 +17,7 @@ Norm::Output Norm::forward(const Tensor& x, const Tensor& delta, bool keep_y, Sa
   if (bias_ != nullptr) args.bias = bias_->value;
   args.mean = out.mean = saved.allocate(rows, accumulator(x.dtype()));
   args.rstd = out.rstd = saved.allocate(rows, accumulator(x.dtype()));
-  ctx.ops.norm_forward(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
   return out;
 }
 
@@ -37,16 +37,16 @@ Norm::Output Norm::pop(Saved& saved, Context& ctx) {
   if (!out.y.empty()) return out;
   out.recomputed = true;
   out.y = ctx.work.allocate(out.sum.shape(), out.sum.dtype());
-  NormForwardArgs args{.x = out.sum, .weight = weight_.value, .y = out.y, .eps = eps_};
+  op::NormForward args{.x = out.sum, .weight = weight_.value, .y = out.y, .eps = eps_};
   if (bias_ != nullptr) args.bias = bias_->value;
   args.mean = out.mean;  // what they hold already
   args.rstd = out.rstd;
-  ctx.ops.norm_forward(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
   return out;
 }
 
 void Norm::backward(const Output& output, const Tensor& dy, const Tensor& dresidual, Context& ctx) {
-  NormBackwardArgs args{.dy = dy,
+  op::NormBackward args{.dy = dy,
                         .x = output.sum,
                         .weight = weight_.value,
                         .mean = output.mean,
@@ -54,7 +54,7 @@ void Norm::backward(const Output& output, const Tensor& dy, const Tensor& dresid
                         .dx = dresidual,
                         .dweight = weight_.grad};
   if (bias_ != nullptr) args.dbias = bias_->grad;
-  ctx.ops.norm_backward(args, ctx.stream);
+  ctx.ops(args, ctx.stream);
 }
 
 int64_t Norm::saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const {

@@ -1,5 +1,7 @@
 #include "core/ops/check.h"
 
+#include "core/base/error.h"
+
 namespace weft {
 namespace {
 
@@ -25,14 +27,6 @@ void expect_float(const char* op, const char* what, const Tensor& t) {
   WEFT_CHECK(t.shape().rank() >= 1 && is_float,
              "{}: {} is {} where f32, f64, bf16 or f16 is needed", op, what, to_string(t));
 }
-
-// Of a type that sums are kept in.
-void expect_sums(const char* op, const char* what, const Tensor& t) {
-  WEFT_CHECK(t.shape().rank() >= 1 && (t.dtype() == DType::f32 || t.dtype() == DType::f64),
-             "{}: {} is {} where f32 or f64 is needed", op, what, to_string(t));
-}
-
-bool present(const Tensor& t) { return t.shape().rank() > 0; }
 
 // `share` says which the `count` local tokens are.
 void check_token_share(const char* op, const TokenShare& share, int64_t count) {
@@ -74,22 +68,6 @@ void check_attention_keys(const AttentionArgs& args, const Tensor& qkv, const Te
              args.keys.first);
 }
 
-// table and positions are of `dtype`.
-void check_embedding(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                     const TokenShare& places, const Tensor& rows, DType dtype) {
-  WEFT_CHECK(tokens.shape().rank() == 2 && tokens.dtype() == DType::i32,
-             "embedding: tokens are {} where i32[B, T] is needed", to_string(tokens));
-  expect_float("embedding", "rows", rows);
-  const int64_t columns = table.shape().back();
-  expect_matrix("embedding", "table", table, table.shape().rows(), columns, dtype);
-  expect_matrix("embedding", "rows", rows, tokens.elements(), columns, rows.dtype());
-  if (!present(positions)) return;
-  expect_matrix("embedding", "positions", positions, positions.shape().rows(), columns, dtype);
-  check_token_share("embedding", places, tokens.shape().back());
-  WEFT_CHECK(places.last() < positions.shape().rows(), "embedding: position {} is not in {}",
-             places.last(), to_string(positions));
-}
-
 void check_elements(const char* op, const ElementMap& elements) {
   WEFT_CHECK(elements.first >= 0 && elements.columns >= 1 && elements.stride >= elements.columns,
              "{}: rows of {} elements, {} apart, from {}", op, elements.columns, elements.stride,
@@ -97,84 +75,6 @@ void check_elements(const char* op, const ElementMap& elements) {
 }
 
 }  // namespace
-
-void check_matmul(const MatmulArgs& args) {
-  expect_float("matmul", "a", args.a);
-  expect_float("matmul", "b", args.b);
-  const int64_t m = args.m(), n = args.n(), k = args.k();
-  const DType dtype = args.a.dtype();
-  expect_matrix("matmul", "b", args.b, args.transpose_b ? n : k, args.transpose_b ? k : n, dtype);
-  const int64_t a_rows = args.transpose_a ? k : m, a_columns = args.transpose_a ? m : k;
-  const int64_t a_width = args.a.shape().back(), c_width = args.c.shape().back();
-  WEFT_CHECK(args.a.shape().rows() == a_rows && a_width >= a_columns && c_width >= n,
-             "matmul: {}{} by {}{} gives no {}", to_string(args.a),
-             args.transpose_a ? " transposed" : "", to_string(args.b),
-             args.transpose_b ? " transposed" : "", to_string(args.c));
-  const bool sums = args.c.dtype() == accumulator(dtype);  // of A, which may be T itself
-  expect_matrix("matmul", "c", args.c, m, c_width, sums ? accumulator(dtype) : dtype);
-  if (present(args.bias)) expect_count("matmul", "bias", args.bias, n, dtype);
-  if (present(args.pre_activation)) {
-    expect_matrix("matmul", "pre_activation", args.pre_activation, m, n, dtype);
-  }
-  const bool gradient = args.activation_gradient != Activation::none;
-  if (gradient) expect_matrix("matmul", "activation_input", args.activation_input, m, n, dtype);
-  const bool epilogue = present(args.bias) || present(args.pre_activation) ||
-                        args.activation != Activation::none || gradient;
-  WEFT_CHECK(!epilogue || (!args.accumulate && args.c.dtype() == dtype),
-             "matmul: accumulate and a c of {} leave no room for an epilogue",
-             name(args.c.dtype()));
-  WEFT_CHECK((a_width == a_columns && c_width == n) || (!epilogue && !present(args.bias_gradient)),
-             "matmul: more than [{}, {}] and [{}, {}] leaves no room for an epilogue", a_rows,
-             a_columns, m, n);
-  if (!present(args.bias_gradient)) return;
-  expect_count("matmul", "bias_gradient", args.bias_gradient, m, accumulator(dtype));
-  WEFT_CHECK(args.transpose_a && sums && !epilogue,
-             "matmul: the gradient of a bias comes with that of its weight, not with a c of {}{}",
-             name(args.c.dtype()), epilogue ? " and an epilogue" : "");
-}
-
-void check_norm_forward(const NormForwardArgs& args) {
-  expect_float("norm_forward", "x", args.x);
-  const int64_t rows = args.x.shape().rows();
-  const int64_t columns = args.x.shape().back();
-  const DType dtype = args.x.dtype();
-  WEFT_CHECK(present(args.residual) == present(args.sum),
-             "norm_forward: residual and sum come together");
-  if (present(args.residual)) {
-    expect_matrix("norm_forward", "residual", args.residual, rows, columns, dtype);
-    expect_matrix("norm_forward", "sum", args.sum, rows, columns, dtype);
-  }
-  expect_count("norm_forward", "weight", args.weight, columns, dtype);
-  if (present(args.bias)) expect_count("norm_forward", "bias", args.bias, columns, dtype);
-  expect_matrix("norm_forward", "y", args.y, rows, columns, dtype);
-  expect_count("norm_forward", "mean", args.mean, rows, accumulator(dtype));
-  expect_count("norm_forward", "rstd", args.rstd, rows, accumulator(dtype));
-}
-
-void check_norm_backward(const NormBackwardArgs& args) {
-  expect_float("norm_backward", "x", args.x);
-  const int64_t rows = args.x.shape().rows();
-  const int64_t columns = args.x.shape().back();
-  const DType dtype = args.x.dtype();
-  expect_matrix("norm_backward", "dy", args.dy, rows, columns, dtype);
-  expect_matrix("norm_backward", "dx", args.dx, rows, columns, dtype);
-  expect_count("norm_backward", "weight", args.weight, columns, dtype);
-  const DType sums = accumulator(dtype);
-  expect_count("norm_backward", "mean", args.mean, rows, sums);
-  expect_count("norm_backward", "rstd", args.rstd, rows, sums);
-  expect_count("norm_backward", "dweight", args.dweight, columns, sums);
-  if (present(args.dbias)) expect_count("norm_backward", "dbias", args.dbias, columns, sums);
-}
-
-void check_embedding_forward(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                             const TokenShare& places, const Tensor& y) {
-  check_embedding(tokens, table, positions, places, y, y.dtype());
-}
-
-void check_embedding_backward(const Tensor& tokens, const Tensor& dtable, const Tensor& dpositions,
-                              const TokenShare& places, const Tensor& dy) {
-  check_embedding(tokens, dtable, dpositions, places, dy, accumulator(dy.dtype()));
-}
 
 void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                              const Tensor& out, const Tensor& lse) {
@@ -211,45 +111,6 @@ void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_
   WEFT_CHECK(past >= 0 && past + qkv.shape()[1] <= k_cache.shape()[1],
              "attention_decode: positions [{}, {}) do not fit a cache of {}", past,
              past + qkv.shape()[1], k_cache.shape()[1]);
-}
-
-void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
-                         const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit) {
-  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, {});
-  expect_count("softmax_stats", "target_logit", target_logit, logits.shape().rows(),
-               accumulator(logits.dtype()));
-}
-
-void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to) {
-  expect_sums("rescale_sums", "sum", sum);
-  expect_count("rescale_sums", "from", from, sum.elements(), sum.dtype());
-  expect_count("rescale_sums", "to", to, sum.elements(), sum.dtype());
-}
-
-void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                              const Tensor& target_logit, const Tensor& loss_sum) {
-  const int64_t rows = targets.elements();
-  expect_sums("cross_entropy_loss", "row_max", row_max);
-  expect_count("cross_entropy_loss", "targets", targets, rows, DType::i32);
-  expect_count("cross_entropy_loss", "row_max", row_max, rows, row_max.dtype());
-  expect_count("cross_entropy_loss", "row_sum", row_sum, rows, row_max.dtype());
-  expect_count("cross_entropy_loss", "target_logit", target_logit, rows, row_max.dtype());
-  expect_count("cross_entropy_loss", "loss_sum", loss_sum, 1, DType::f64);
-}
-
-void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,
-                                  const Tensor& row_max, const Tensor& row_sum,
-                                  const Tensor& loss_scale) {
-  expect_float("cross_entropy", "logits", logits);
-  const int64_t rows = logits.shape().rows();
-  WEFT_CHECK(valid >= 0 && valid <= logits.shape().back(), "cross_entropy: {} valid columns of {}",
-             valid, to_string(logits));
-  expect_count("cross_entropy", "targets", targets, rows, DType::i32);
-  expect_count("cross_entropy", "row_max", row_max, rows, accumulator(logits.dtype()));
-  expect_count("cross_entropy", "row_sum", row_sum, rows, accumulator(logits.dtype()));
-  if (present(loss_scale)) {
-    expect_count("cross_entropy", "loss_scale", loss_scale, 1, DType::f32);
-  }
 }
 
 void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y) {

@@ -6,13 +6,6 @@
 
 namespace weft {
 
-void check_matmul(const MatmulArgs& args);
-void check_norm_forward(const NormForwardArgs& args);
-void check_norm_backward(const NormBackwardArgs& args);
-void check_embedding_forward(const Tensor& tokens, const Tensor& table, const Tensor& positions,
-                             const TokenShare& places, const Tensor& y);
-void check_embedding_backward(const Tensor& tokens, const Tensor& dtable, const Tensor& dpositions,
-                              const TokenShare& places, const Tensor& dy);
 void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                              const Tensor& out, const Tensor& lse);
 void check_attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
@@ -20,14 +13,6 @@ void check_attention_backward(const AttentionArgs& args, const Tensor& dout, con
                               const Tensor& dqkv, const Tensor& dkv);
 void check_attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                             const Tensor& k_cache, const Tensor& v_cache, const Tensor& out);
-void check_softmax_stats(const Tensor& logits, const Tensor& targets, int64_t valid,
-                         const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit);
-void check_rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to);
-void check_cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                              const Tensor& target_logit, const Tensor& loss_sum);
-void check_cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t valid,
-                                  const Tensor& row_max, const Tensor& row_sum,
-                                  const Tensor& loss_scale);
 void check_dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y);
 void check_add(const Tensor& a, const Tensor& b, const Tensor& y);
 void check_float(const Tensor& x);  // scale

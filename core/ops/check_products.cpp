@@ -48,7 +48,7 @@ class ProductCheck {
                2 * static_cast<size_t>((m_ + n_) * kDepth + m_ * n_) * sizeof(float) + (1 << 12)) {}
 
   void run(const Form& form) {
-    MatmulArgs args;
+    op::Matmul args;
     args.transpose_a = form.transpose_a;
     args.transpose_b = form.transpose_b;
     args.accumulate = form.accumulate;
@@ -56,7 +56,7 @@ class ProductCheck {
     args.b = tensor(kDepth, n_, form.transpose_b, type_, b_value);
     const float before = form.accumulate ? kBefore : std::numeric_limits<float>::quiet_NaN();
     args.c = tensor(m_, n_, false, DType::f32, [&](int64_t, int64_t) { return before; });
-    ops_.matmul(args, stream_);
+    ops_(args, stream_);
     std::vector<float> got(static_cast<size_t>(m_ * n_));
     device_.copy_to_host(got.data(), args.c.raw(), args.c.bytes(), stream_);
     stream_.synchronize();

@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "core/ops/check.h"
+#include "core/ops/each_op.h"
 
 namespace weft {
 namespace {
 
-class CountingOps final : public Ops {
+class CountingOps final : public RunsEach<CountingOps> {
  public:
   explicit CountingOps(WorkingMemory& needs)
       : needs_(needs), reserved_(in_working_memory_units(needs.always())) {}
@@ -16,24 +17,11 @@ class CountingOps final : public Ops {
   void reserve(size_t bytes) override { reserved_ = std::max(reserved_, bytes); }
   size_t reserved() const override { return reserved_; }
 
-  void matmul(const MatmulArgs& args, Stream&) override {
-    check_matmul(args);
-    count(needs_.matmul(args));
+  template <typename Op>
+  void run_each(const Op& op, Stream&) {
+    if constexpr (requires { needs_.bytes(op); }) count(needs_.bytes(op));
   }
-  void norm_forward(const NormForwardArgs& args, Stream&) override { check_norm_forward(args); }
-  void norm_backward(const NormBackwardArgs& args, Stream&) override {
-    check_norm_backward(args);
-    count(needs_.norm_backward(args));
-  }
-  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t,
-                         const Tensor& positions, const TokenShare& places, const Tensor& y,
-                         Stream&) override {
-    check_embedding_forward(tokens, table, positions, places, y);
-  }
-  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t, const Tensor& dtable,
-                          const Tensor& dpositions, const TokenShare& places, Stream&) override {
-    check_embedding_backward(tokens, dtable, dpositions, places, dy);
-  }
+
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream&) override {
     check_attention_forward(args, qkv, kv, out, lse);
@@ -50,23 +38,6 @@ class CountingOps final : public Ops {
                         Stream&) override {
     check_attention_decode(args, qkv, past, k_cache, v_cache, out);
     count(needs_.attention_decode(args, qkv, k_cache));
-  }
-  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
-                     const Tensor& row_max, const Tensor& row_sum, const Tensor& target_logit,
-                     Stream&) override {
-    check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
-  }
-  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream&) override {
-    check_rescale_sums(sum, from, to);
-  }
-  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                          const Tensor& target_logit, const Tensor& loss_sum, Stream&) override {
-    check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);
-  }
-  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t, int64_t valid,
-                              const Tensor& row_max, const Tensor& row_sum, double,
-                              const Tensor& loss_scale, Stream&) override {
-    check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, loss_scale);
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream&) override {
     check_dropout(args, x, y);

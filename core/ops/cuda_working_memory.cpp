@@ -10,7 +10,7 @@ namespace {
 
 bool is_half(DType dtype) { return dtype == DType::bf16 || dtype == DType::f16; }
 
-bool plain(const MatmulArgs& args) {
+bool plain(const op::Matmul& args) {
   return args.bias.empty() && args.pre_activation.empty() && args.activation == Activation::none &&
          args.activation_gradient == Activation::none;
 }
@@ -19,7 +19,7 @@ size_t in_f32(int64_t elements) { return static_cast<size_t>(elements) * sizeof(
 
 }  // namespace
 
-bool has_cublas_epilogue(const MatmulArgs& args) {
+bool has_cublas_epilogue(const op::Matmul& args) {
   const bool keeps = !args.pre_activation.empty();
   if (args.activation == Activation::none && args.activation_gradient == Activation::none) {
     return !keeps;
@@ -34,7 +34,7 @@ bool has_cublas_epilogue(const MatmulArgs& args) {
 }
 
 // Rows of c are rows of a; of a transposed one they are columns, of which no block can be taken.
-int64_t unfinished_rows(const MatmulArgs& args) {
+int64_t unfinished_rows(const op::Matmul& args) {
   const int64_t rows = args.c.shape().rows();
   if (args.transpose_a) return rows;
   return std::clamp<int64_t>(kMostUnfinishedProducts / args.c.shape().back(), 1, rows);
@@ -63,7 +63,8 @@ AttentionProblem attention_problem(const AttentionArgs& args, const Tensor& qkv,
   return s;
 }
 
-size_t CudaWorkingMemory::matmul(const MatmulArgs& args) {
+size_t CudaWorkingMemory::bytes(const op::Matmul& args) {
+  expect_one_type(args, "cuBLASLt as weft calls it");
   if (!args.bias_gradient.empty()) {
     return in_f32(cuda::blocks_of_rows(args.k()) * args.m());
   }
@@ -71,7 +72,7 @@ size_t CudaWorkingMemory::matmul(const MatmulArgs& args) {
   return in_f32(unfinished_rows(args) * args.c.shape().back());
 }
 
-size_t CudaWorkingMemory::norm_backward(const NormBackwardArgs& args) {
+size_t CudaWorkingMemory::bytes(const op::NormBackward& args) {
   return in_f32(cuda::blocks_of_rows(args.x.shape().rows()) * 2 * args.x.shape().back());
 }
 

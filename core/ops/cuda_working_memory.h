@@ -17,9 +17,9 @@ constexpr int64_t kMostUnfinishedProducts = int64_t{64} << 20;
 
 // Whether an epilogue of cuBLASLt does all that `args` ask for beyond the product. GELU's of
 // cuBLASLt is the tanh form, of the accuracy of 16-bit results.
-bool has_cublas_epilogue(const MatmulArgs& args);
+bool has_cublas_epilogue(const op::Matmul& args);
 // Rows of products that one block of an epilogue of our own holds.
-int64_t unfinished_rows(const MatmulArgs& args);
+int64_t unfinished_rows(const op::Matmul& args);
 // The call as kernels see it.
 AttentionProblem attention_problem(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv);
 
@@ -30,8 +30,8 @@ class CudaWorkingMemory : public WorkingMemory {
   size_t always() override { return kGemmWorkspace; }
   // The gradient of the table is read and written once for each chunk.
   size_t logits() override { return size_t{512} << 20; }
-  size_t matmul(const MatmulArgs& args) override;
-  size_t norm_backward(const NormBackwardArgs& args) override;
+  size_t bytes(const op::Matmul& args) override;
+  size_t bytes(const op::NormBackward& args) override;
   size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                            const Tensor& lse) override;
   size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "core/ops/each_op.h"
+
 namespace weft {
 namespace {
 
@@ -10,10 +12,6 @@ double bytes_of(std::initializer_list<Tensor> tensors) {
   size_t sum = 0;
   for (const Tensor& t : tensors) sum += t.bytes();
   return static_cast<double>(sum);
-}
-
-double flops_of(const MatmulArgs& args) {
-  return 2.0 * static_cast<double>(args.m() * args.n()) * static_cast<double>(args.k());
 }
 
 // Pairs of a query and a key that it sees, of one head and sample.
@@ -47,7 +45,7 @@ double bytes_of(std::span<const SquareSums> tensors) {
   return sum;
 }
 
-class ObservedOps final : public Ops {
+class ObservedOps final : public RunsEach<ObservedOps> {
  public:
   ObservedOps(Ops& inner, OpObserver& observer) : inner_(inner), observer_(observer) {}
 
@@ -55,39 +53,13 @@ class ObservedOps final : public Ops {
   void reserve(size_t bytes) override { inner_.reserve(bytes); }
   size_t reserved() const override { return inner_.reserved(); }
 
-  void matmul(const MatmulArgs& args, Stream& s) override {
-    observe({"matmul", OpFamily::matmul, {args.a, args.b, args.c}, flops_of(args)}, s,
-            [&] { inner_.matmul(args, s); });
+  template <typename Op>
+  void run_each(const Op& op, Stream& s) {
+    const Cost cost = op.cost();
+    observe({Op::kName.text, Op::kName.family, op.sizes(), cost.flops, cost.bytes}, s,
+            [&] { inner_(op, s); });
   }
-  void norm_forward(const NormForwardArgs& args, Stream& s) override {
-    observe({"norm_forward",
-             OpFamily::norm,
-             {args.x},
-             0,
-             bytes_of({args.x, args.residual, args.sum, args.y})},
-            s, [&] { inner_.norm_forward(args, s); });
-  }
-  void norm_backward(const NormBackwardArgs& args, Stream& s) override {
-    observe({"norm_backward",
-             OpFamily::norm,
-             {args.x},
-             0,
-             bytes_of({args.dy, args.x, args.dx, args.dx})},
-            s, [&] { inner_.norm_backward(args, s); });
-  }
-  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, const TokenShare& places, const Tensor& y,
-                         Stream& s) override {
-    observe({"embedding_forward", OpFamily::embedding, {tokens, table}, 0, bytes_of({y, y})}, s,
-            [&] { inner_.embedding_forward(tokens, table, vocab_begin, positions, places, y, s); });
-  }
-  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
-                          Stream& s) override {
-    observe(
-        {"embedding_backward", OpFamily::embedding, {tokens, dtable}, 0, bytes_of({dy, dy, dy})}, s,
-        [&] { inner_.embedding_backward(tokens, dy, vocab_begin, dtable, dpositions, places, s); });
-  }
+
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream& s) override {
     observe({"attention_forward", OpFamily::attention, {qkv, kv}, flops_of(args, qkv, 2)}, s,
@@ -104,32 +76,6 @@ class ObservedOps final : public Ops {
                         Stream& s) override {
     observe({"attention_decode", OpFamily::attention, {qkv, k_cache}}, s,
             [&] { inner_.attention_decode(args, qkv, past, k_cache, v_cache, out, s); });
-  }
-  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                     const Tensor& target_logit, Stream& s) override {
-    observe({"softmax_stats", OpFamily::loss, {logits}, 0, bytes_of({logits})}, s, [&] {
-      inner_.softmax_stats(logits, targets, vocab_begin, valid, row_max, row_sum, target_logit, s);
-    });
-  }
-  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& s) override {
-    observe({"rescale_sums", OpFamily::loss, {sum}}, s,
-            [&] { inner_.rescale_sums(sum, from, to, s); });
-  }
-  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                          const Tensor& target_logit, const Tensor& loss_sum, Stream& s) override {
-    observe({"cross_entropy_loss", OpFamily::loss, {targets}}, s, [&] {
-      inner_.cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum, s);
-    });
-  }
-  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double factor, const Tensor& loss_scale, Stream& s) override {
-    observe({"cross_entropy_backward", OpFamily::loss, {logits}, 0, bytes_of({logits, logits})}, s,
-            [&] {
-              inner_.cross_entropy_backward(logits, targets, vocab_begin, valid, row_max, row_sum,
-                                            factor, loss_scale, s);
-            });
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
     observe({"dropout", OpFamily::elementwise, {x}, 0, bytes_of({x, y})}, s,
@@ -192,14 +138,6 @@ class ObservedOps final : public Ops {
 };
 
 }  // namespace
-
-std::string shapes_of(const OpCall& call) {
-  std::string text;
-  for (const Tensor& t : call.tensors) {
-    if (!t.empty()) text += fmt::format("{}{}", text.empty() ? "" : " ", to_string(t));
-  }
-  return text;
-}
 
 std::unique_ptr<Ops> make_observed(Ops& inner, OpObserver& observer) {
   return std::make_unique<ObservedOps>(inner, observer);

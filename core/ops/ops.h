@@ -25,63 +25,15 @@
 
 #include "core/base/philox.h"
 #include "core/device/device.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/embedding.h"
+#include "core/ops/matmul.h"
+#include "core/ops/norm.h"
 #include "core/ops/token_share.h"
 #include "core/ops/working_memory.h"
 #include "core/tensor/tensor.h"
 
 namespace weft {
-
-enum class Activation { none, relu, gelu_tanh, gelu };
-
-// c = epilogue(op(a) op(b)): a is [M,K] ([K,M] if transpose_a), b is [K,N] ([N,K] if transpose_b),
-// c is [M,N]. In this order:
-//   v = a b;  v += bias[n] (if present);  pre_activation = v (if present)
-//   v = activation(v);  v *= activation_gradient'(activation_input) (if present)
-//   c = v, or c += v if accumulate (then no epilogue may be asked for).
-// c is of T or, without an epilogue, of A: the gradient of a weight. v is of A: pre_activation is
-// stored from it, and the activation applied to it, before either is rounded. c may not overlap a
-// or b; pre_activation may be absent when nobody needs it. Without an epilogue a and c may have
-// more columns than the product, which then take no part and stay as they are. With the gradient of
-// a weight, a being the gradient of what the weight made, comes that of the bias:
-//   bias_gradient[m] += sum over k of op(a)[m,k]
-struct MatmulArgs {
-  Tensor a, b, c;
-  bool transpose_a = false;
-  bool transpose_b = false;
-  bool accumulate = false;
-  Tensor bias;                                        // [N]
-  Activation activation = Activation::none;           // applied in forward
-  Tensor pre_activation;                              // [M,N] =
-  Activation activation_gradient = Activation::none;  // multiplied in backward: act'(input)
-  Tensor activation_input;                            // [M,N], may be c itself
-  Tensor bias_gradient;  // [M] += of A; only with transpose_a, a c of A and no epilogue
-
-  int64_t m() const { return c.shape().rows(); }
-  int64_t n() const { return transpose_b ? b.shape().rows() : b.shape().back(); }
-  int64_t k() const { return transpose_b ? b.shape().back() : b.shape().rows(); }
-};
-
-// LayerNorm (arXiv 1607.06450) over the last dim, optionally fused with the residual sum before it:
-// sum = x + residual; y = (sum - mean) * rstd * weight + bias, of the sum as it is stored.
-struct NormForwardArgs {
-  Tensor x;         // [R,C]
-  Tensor residual;  // [R,C], optional
-  Tensor sum;       // [R,C] =, present iff residual is; may be x or residual itself
-  Tensor weight;    // [C]
-  Tensor bias;      // [C], optional
-  Tensor y;         // [R,C] =
-  Tensor mean;      // [R] = of A
-  Tensor rstd;      // [R] = of A
-  double eps = 1e-5;
-};
-struct NormBackwardArgs {
-  Tensor dy;              // [R,C]
-  Tensor x;               // [R,C], what was normalised (sum)
-  Tensor weight;          // [C]
-  Tensor mean, rstd;      // [R], of A
-  Tensor dx;              // [R,C] +=, the gradient of the residual stream
-  Tensor dweight, dbias;  // [C] += of A; dbias optional
-};
 
 // Inverted dropout: an element is kept with probability 1 - p and then divided by 1 - p. The mask
 // is a pure function of (key, global row * global columns + global column), regenerated in
@@ -183,9 +135,35 @@ struct UpdateArgs {
   double growth = 2, backoff = 0.5, min_scale = 1, max_scale = 0x1p24;
 };
 
-class Ops {
+// One pure virtual run() for each: a backend that misses one does not compile.
+template <typename List>
+class Runs;
+template <>
+class Runs<Types<>> {
  public:
-  virtual ~Ops() = default;
+  virtual ~Runs() = default;
+
+ protected:
+  void run();
+};
+template <typename First, typename... Rest>
+class Runs<Types<First, Rest...>> : public Runs<Types<Rest...>> {
+ protected:
+  using Runs<Types<Rest...>>::run;
+  // Enqueues what `op`, which has been checked, says.
+  virtual void run(const First& op, Stream& stream) = 0;
+};
+
+using AllOps = Joined<MatmulOps, NormOps, EmbeddingOps, LossOps>;
+
+class Ops : public Runs<AllOps> {
+ public:
+  // ops(op::Add{.a = x, .b = delta, .y = x}, stream): checks the call and enqueues it.
+  template <In<AllOps> Op>
+  void operator()(const Op& op, Stream& stream) {
+    op.check();
+    run(op, stream);
+  }
 
   // What calls need beside their tensors; it borrows from these ops.
   virtual WorkingMemory& working_memory() = 0;
@@ -193,21 +171,6 @@ class Ops {
   virtual void reserve(size_t bytes) = 0;
   // What is allocated; of counting ops, what the calls so far would have needed.
   virtual size_t reserved() const = 0;
-
-  virtual void matmul(const MatmulArgs& args, Stream& stream) = 0;
-
-  virtual void norm_forward(const NormForwardArgs& args, Stream& stream) = 0;
-  virtual void norm_backward(const NormBackwardArgs& args, Stream& stream) = 0;
-
-  // y[b,t] = table[token - vocab_begin] (0 if outside the table's rows) + positions[places.at(t)]
-  // (if present). tokens [B,T] i32, table [V,C], positions [P,C], y [B,T,C]; places.count is T.
-  virtual void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                                 const Tensor& positions, const TokenShare& places, const Tensor& y,
-                                 Stream& stream) = 0;
-  // dtable += and dpositions += (if present), of A; equal tokens are summed in token order.
-  virtual void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                                  const Tensor& dtable, const Tensor& dpositions,
-                                  const TokenShare& places, Stream& stream) = 0;
 
   // out and lse = (merged when args.merge); lse may be absent when nobody needs it.
   virtual void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
@@ -224,30 +187,6 @@ class Ops {
   virtual void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                                 const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                                 Stream& stream) = 0;
-
-  // Cross-entropy in two passes, so that a vocabulary cut over ranks combines the rows between
-  // them. Columns [0, valid) of logits [N,V] are ids [vocab_begin, vocab_begin + valid); the rest
-  // is padding and takes no part. row_max [N] =, row_sum [N] = sum of exp(logit - row_max),
-  // target_logit [N] = the target's logit, 0 if it is not in this shard or ignored (target < 0);
-  // all three of A.
-  virtual void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                             int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                             const Tensor& target_logit, Stream& stream) = 0;
-  // sum[n] *= exp(from[n] - to[n]): moves row sums of exp(logit - from) to a larger maximum `to`,
-  // [N] of A each, between the passes where a vocabulary is cut over ranks.
-  virtual void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
-                            Stream& stream) = 0;
-  // loss_sum (f64 [1]) += sum over rows with target >= 0 of log(row_sum) + row_max - target_logit,
-  // in row order.
-  virtual void cross_entropy_loss(const Tensor& targets, const Tensor& row_max,
-                                  const Tensor& row_sum, const Tensor& target_logit,
-                                  const Tensor& loss_sum, Stream& stream) = 0;
-  // In place: logits = scale * loss_scale[0] * (softmax - onehot(target)); rows with target < 0 and
-  // padding columns become 0. loss_scale (f32 [1]) may be absent, which is 1.
-  virtual void cross_entropy_backward(const Tensor& logits, const Tensor& targets,
-                                      int64_t vocab_begin, int64_t valid, const Tensor& row_max,
-                                      const Tensor& row_sum, double scale, const Tensor& loss_scale,
-                                      Stream& stream) = 0;
 
   // y = dropout(x), forward and backward alike; x may be y.
   virtual void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y,

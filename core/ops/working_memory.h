@@ -11,8 +11,10 @@
 
 namespace weft {
 
-struct MatmulArgs;
-struct NormBackwardArgs;
+namespace op {
+struct Matmul;
+struct NormBackward;
+}  // namespace op
 struct AttentionArgs;
 
 // The meaning of arguments is that of the functions of Ops with these names; what is not here needs
@@ -24,8 +26,8 @@ class WorkingMemory {
   // What logits, which are made, used up and forgotten chunk by chunk, should take: enough rows for
   // products to run at full speed.
   virtual size_t logits() = 0;
-  virtual size_t matmul(const MatmulArgs& args) = 0;
-  virtual size_t norm_backward(const NormBackwardArgs& args) = 0;
+  virtual size_t bytes(const op::Matmul& args) = 0;
+  virtual size_t bytes(const op::NormBackward& args) = 0;
   virtual size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                    const Tensor& lse) = 0;
   virtual size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,

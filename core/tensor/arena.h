@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/tensor/tensor.h"
 

@@ -1,6 +1,13 @@
 #include "core/tensor/tensor.h"
 
+#include "core/base/error.h"
+
 namespace weft {
+
+void Tensor::read_as(DType other) const {
+  detail::check_failed(__FILE__, __LINE__, "dtype_of<T> == dtype_",
+                       fmt::format("tensor of {} read as {}", name(dtype_), name(other)));
+}
 
 Tensor Tensor::view(const Shape& shape) const {
   WEFT_CHECK(shape.elements() == elements(), "cannot view {} as {}", to_string(*this),

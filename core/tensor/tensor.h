@@ -7,7 +7,6 @@
 #include <string>
 
 #include "core/base/dtype.h"
-#include "core/base/error.h"
 #include "core/base/shape.h"
 
 namespace weft {
@@ -27,7 +26,8 @@ class Tensor {
   // The elements as T; a WEFT_CHECK fails if T is not the tensor's type.
   template <typename T>
   T* data() const {
-    WEFT_CHECK(dtype_of<T> == dtype_, "tensor of {} read as {}", name(dtype_), name(dtype_of<T>));
+    if (dtype_of<T> != dtype_) [[unlikely]]
+      read_as(dtype_of<T>);
     return static_cast<T*>(data_);
   }
 
@@ -37,6 +37,8 @@ class Tensor {
   Tensor slice(int64_t begin, int64_t end) const;
 
  private:
+  [[noreturn]] void read_as(DType other) const;  // fails the check of data()
+
   void* data_ = nullptr;
   Shape shape_;
   DType dtype_ = DType::f32;

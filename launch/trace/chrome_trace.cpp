@@ -8,6 +8,8 @@
 #include <fstream>
 #include <limits>
 
+#include "core/base/error.h"
+
 namespace weft {
 namespace {
 

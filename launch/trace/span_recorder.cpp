@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
+
 namespace weft {
 
 SpanRecorder::SpanRecorder(Device& device, std::vector<Lane> lanes)

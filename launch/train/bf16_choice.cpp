@@ -79,7 +79,7 @@ class Contender {
 
   double seconds() {
     const Clock::time_point begin = Clock::now();
-    for (const MatmulArgs* args : {&forward_, &input_, &weight_}) ops_->matmul(*args, *stream_);
+    for (const op::Matmul* args : {&forward_, &input_, &weight_}) (*ops_)(*args, *stream_);
     stream_->synchronize();
     return std::chrono::duration<double>(Clock::now() - begin).count();
   }
@@ -89,7 +89,7 @@ class Contender {
   std::unique_ptr<Stream> stream_;
   std::unique_ptr<Ops> ops_;
   std::optional<Arena> arena_;
-  MatmulArgs forward_, input_, weight_;
+  op::Matmul forward_, input_, weight_;
 };
 
 struct Times {

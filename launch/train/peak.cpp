@@ -51,7 +51,7 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, d
               3 * static_cast<size_t>(size * size) * size_of(type) +
                   static_cast<size_t>(kRandomRows * size) * sizeof(float));
   const Shape square{size, size};
-  MatmulArgs args;
+  op::Matmul args;
   args.a = arena.allocate(square, type);
   args.b = arena.allocate(square, type);
   args.c = arena.allocate(square, type);
@@ -69,12 +69,12 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, d
   const Clock::time_point start = Clock::now();
   Clock::time_point found = start;
   for (int i = 0; i <= kRepeats || (!gpu && since(start) < seconds && since(found) < kVain); ++i) {
-    MatmulArgs now = args;
+    op::Matmul now = args;
     const int64_t m = rows[static_cast<size_t>(i) % rows.size()];
     now.a = args.a.slice(0, m);
     now.c = args.c.slice(0, m);
     const Clock::time_point begin = Clock::now();
-    ops.matmul(now, stream);
+    ops(now, stream);
     stream.synchronize();
     const double rate = 2 * static_cast<double>(m) * n * n / since(begin);
     if (i < static_cast<int>(rows.size()) || rate <= best) continue;  // the first warm up

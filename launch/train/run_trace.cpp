@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "core/base/error.h"
 #include "launch/trace/chrome_trace.h"
 #include "launch/trace/overlap.h"
 

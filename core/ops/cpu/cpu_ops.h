@@ -35,15 +35,6 @@ class CpuOps final : public Ops {
   void reserve(size_t bytes) override { scratch_.get<char>(static_cast<int64_t>(bytes)); }
   size_t reserved() const override { return scratch_.bytes(); }
 
-  void matmul(const MatmulArgs& args, Stream& stream) override;
-  void norm_forward(const NormForwardArgs& args, Stream& stream) override;
-  void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
-  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, const TokenShare& places, const Tensor& y,
-                         Stream& stream) override;
-  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
-                          Stream& stream) override;
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream& stream) override;
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
@@ -52,17 +43,6 @@ class CpuOps final : public Ops {
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                         Stream& stream) override;
-  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                     const Tensor& target_logit, Stream& stream) override;
-  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
-                    Stream& stream) override;
-  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                          const Tensor& target_logit, const Tensor& loss_sum,
-                          Stream& stream) override;
-  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double scale, const Tensor& loss_scale, Stream& stream) override;
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
   void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
   void scale(const Tensor& x, double factor, Stream& stream) override;
@@ -78,6 +58,16 @@ class CpuOps final : public Ops {
                    const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
+  void run(const op::Matmul& args, Stream& stream) override;
+  void run(const op::NormForward& args, Stream& stream) override;
+  void run(const op::NormBackward& args, Stream& stream) override;
+  void run(const op::EmbeddingForward& args, Stream& stream) override;
+  void run(const op::EmbeddingBackward& args, Stream& stream) override;
+  void run(const op::SoftmaxStats& args, Stream& stream) override;
+  void run(const op::RescaleSums& args, Stream& stream) override;
+  void run(const op::CrossEntropyLoss& args, Stream& stream) override;
+  void run(const op::CrossEntropyBackward& args, Stream& stream) override;
+
   std::shared_ptr<detail::DnnlProducts> native_;
   std::unique_ptr<WorkingMemory> needs_;
   Scratch scratch_;
@@ -87,7 +77,7 @@ class CpuOps final : public Ops {
 namespace detail {
 
 // Working memory of single operations, in bytes.
-size_t matmul_bytes(const MatmulArgs& args, int threads, DnnlProducts* native);
+size_t matmul_bytes(const op::Matmul& args, int threads, DnnlProducts* native);
 size_t attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                                int threads);
 size_t attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,

@@ -18,13 +18,15 @@ struct Logits {
   S* data;
   const int32_t* targets;
 
-  Logits(const Tensor& logits, const Tensor& ids, int64_t vocab_begin, int64_t valid_columns)
-      : rows(logits.shape().rows()),
-        width(logits.shape().back()),
-        valid(valid_columns),
-        first(vocab_begin),
-        data(logits.data<S>()),
-        targets(ids.data<int32_t>()) {}
+  // Of op::SoftmaxStats or op::CrossEntropyBackward.
+  template <typename Op>
+  explicit Logits(const Op& op)
+      : rows(op.logits.shape().rows()),
+        width(op.logits.shape().back()),
+        valid(op.valid),
+        first(op.vocab_begin),
+        data(op.logits.template data<S>()),
+        targets(op.targets.template data<int32_t>()) {}
 
   S* row(int64_t r) const { return data + r * width; }
   // The column of the row's target; -1 if it is ignored or on another shard.
@@ -40,16 +42,13 @@ int64_t row_grain(int64_t width) {
 
 }  // namespace
 
-void CpuOps::softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                           int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                           const Tensor& target_logit, Stream& stream) {
-  check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
-  detail::with_float(logits.dtype(), [&](auto zero) {
+void CpuOps::run(const op::SoftmaxStats& args, Stream& stream) {
+  detail::with_float(args.logits.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), x = Logits<S>(logits, targets, vocab_begin, valid),
-             top = row_max.data<T>(), sum = row_sum.data<T>(), hit = target_logit.data<T>()] {
+    cpu.run([threads = cpu.threads(), x = Logits<S>(args), top = args.row_max.data<T>(),
+             sum = args.row_sum.data<T>(), hit = args.target_logit.data<T>()] {
       parallel_for(threads, x.rows, row_grain(x.width), [=](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
           kernels::softmax_stats_row(HostTeam(), x.valid, x.row(r), top + r, sum + r);
@@ -61,26 +60,23 @@ void CpuOps::softmax_stats(const Tensor& logits, const Tensor& targets, int64_t 
   });
 }
 
-void CpuOps::rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& stream) {
-  check_rescale_sums(sum, from, to);
-  detail::with_float(sum.dtype(), [&](auto zero) {
+void CpuOps::run(const op::RescaleSums& args, Stream& stream) {
+  detail::with_float(args.sum.dtype(), [&](auto zero) {
     using T = kernels::Arithmetic<decltype(zero)>;
-    cpu_stream(stream).run(
-        [rows = sum.elements(), s = sum.data<T>(), f = from.data<T>(), t = to.data<T>()] {
-          for (int64_t r = 0; r < rows; ++r) s[r] *= std::exp(f[r] - t[r]);
-        });
+    cpu_stream(stream).run([rows = args.sum.elements(), s = args.sum.data<T>(),
+                            f = args.from.data<T>(), t = args.to.data<T>()] {
+      for (int64_t r = 0; r < rows; ++r) s[r] *= std::exp(f[r] - t[r]);
+    });
   });
 }
 
-void CpuOps::cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                                const Tensor& target_logit, const Tensor& loss_sum,
-                                Stream& stream) {
-  check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);
-  detail::with_float(row_max.dtype(), [&](auto zero) {
+void CpuOps::run(const op::CrossEntropyLoss& args, Stream& stream) {
+  detail::with_float(args.row_max.dtype(), [&](auto zero) {
     using T = kernels::Arithmetic<decltype(zero)>;
-    cpu_stream(stream).run([rows = targets.elements(), ids = targets.data<int32_t>(),
-                            top = row_max.data<T>(), sum = row_sum.data<T>(),
-                            hit = target_logit.data<T>(), loss = loss_sum.data<double>()] {
+    cpu_stream(stream).run([rows = args.targets.elements(), ids = args.targets.data<int32_t>(),
+                            top = args.row_max.data<T>(), sum = args.row_sum.data<T>(),
+                            hit = args.target_logit.data<T>(),
+                            loss = args.loss_sum.data<double>()] {
       double total = 0;
       for (int64_t r = 0; r < rows; ++r) {
         if (ids[r] < 0) continue;
@@ -92,18 +88,14 @@ void CpuOps::cross_entropy_loss(const Tensor& targets, const Tensor& row_max, co
   });
 }
 
-void CpuOps::cross_entropy_backward(const Tensor& logits, const Tensor& targets,
-                                    int64_t vocab_begin, int64_t valid, const Tensor& row_max,
-                                    const Tensor& row_sum, double scale, const Tensor& loss_scale,
-                                    Stream& stream) {
-  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, loss_scale);
-  detail::with_float(logits.dtype(), [&](auto zero) {
+void CpuOps::run(const op::CrossEntropyBackward& args, Stream& stream) {
+  detail::with_float(args.logits.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), x = Logits<S>(logits, targets, vocab_begin, valid),
-             top = row_max.data<T>(), sum = row_sum.data<T>(), scale,
-             more = detail::optional_data<float>(loss_scale)] {
+    cpu.run([threads = cpu.threads(), x = Logits<S>(args), top = args.row_max.data<T>(),
+             sum = args.row_sum.data<T>(), scale = args.scale,
+             more = detail::optional_data<float>(args.loss_scale)] {
       const double by = more == nullptr ? scale : scale * static_cast<double>(*more);
       parallel_for(threads, x.rows, row_grain(x.width), [=](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {

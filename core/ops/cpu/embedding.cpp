@@ -57,16 +57,14 @@ void add_row(int64_t n, const S* from, T* to) {
 
 }  // namespace
 
-void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                               const Tensor& positions, const TokenShare& places, const Tensor& y,
-                               Stream& stream) {
-  check_embedding_forward(tokens, table, positions, places, y);
-  detail::with_float(y.dtype(), [&](auto zero) {
+void CpuOps::run(const op::EmbeddingForward& args, Stream& stream) {
+  detail::with_float(args.y.dtype(), [&](auto zero) {
     using S = decltype(zero);
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), at = Lookup(tokens, table, vocab_begin, places),
-             from = table.data<S>(), vectors = detail::optional_data<S>(positions),
-             to = y.data<S>()] {
+    cpu.run([threads = cpu.threads(),
+             at = Lookup(args.tokens, args.table, args.vocab_begin, args.places),
+             from = args.table.data<S>(), vectors = detail::optional_data<S>(args.positions),
+             to = args.y.data<S>()] {
       parallel_for(threads, at.count, 16, [=](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           const int64_t r = at.row(i);
@@ -81,17 +79,15 @@ void CpuOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_
 
 // Threads take columns, not tokens: each sums all tokens of its columns in token order, so equal
 // tokens need neither atomics nor buckets.
-void CpuOps::embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                                const Tensor& dtable, const Tensor& dpositions,
-                                const TokenShare& places, Stream& stream) {
-  check_embedding_backward(tokens, dtable, dpositions, places, dy);
-  detail::with_float(dy.dtype(), [&](auto zero) {
+void CpuOps::run(const op::EmbeddingBackward& args, Stream& stream) {
+  detail::with_float(args.dy.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    cpu.run([threads = cpu.threads(), at = Lookup(tokens, dtable, vocab_begin, places),
-             from = dy.data<S>(), vectors = detail::optional_data<T>(dpositions),
-             to = dtable.data<T>()] {
+    cpu.run([threads = cpu.threads(),
+             at = Lookup(args.tokens, args.dtable, args.vocab_begin, args.places),
+             from = args.dy.data<S>(), vectors = detail::optional_data<T>(args.dpositions),
+             to = args.dtable.data<T>()] {
       constexpr int64_t kCacheLine = 64 / sizeof(T);
       parallel_for(threads, at.columns, kCacheLine, [=](int64_t begin, int64_t end) {
         for (int64_t i = 0; i < at.count; ++i) {

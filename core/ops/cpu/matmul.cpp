@@ -32,7 +32,7 @@ struct Sizes {
   int64_t a_at(int64_t row) const { return transpose_a ? row : row * a_width; }
 };
 
-Sizes sizes_of(const MatmulArgs& args) {
+Sizes sizes_of(const op::Matmul& args) {
   return {.m = args.m(),
           .n = args.n(),
           .k = args.k(),
@@ -61,7 +61,7 @@ struct MatmulTask : Sizes {
 
 // A c of another type than S is left out.
 template <typename S>
-MatmulTask<S> describe(const MatmulArgs& args) {
+MatmulTask<S> describe(const op::Matmul& args) {
   MatmulTask<S> t{sizes_of(args)};
   t.a = args.a.data<S>();
   t.b = args.b.data<S>();
@@ -188,13 +188,13 @@ struct Parts {
   size_t total() const { return products + a + b + scratchpad; }
 };
 
-bool has_epilogue(const MatmulArgs& args) {
+bool has_epilogue(const op::Matmul& args) {
   return !args.bias.empty() || !args.pre_activation.empty() ||
          args.activation != Activation::none || args.activation_gradient != Activation::none;
 }
 
 // `native` serves these operands or is null.
-Parts parts_of(const MatmulArgs& args, int threads, DnnlProducts* native) {
+Parts parts_of(const op::Matmul& args, int threads, DnnlProducts* native) {
   const Sizes s = sizes_of(args);
   const DType sums = accumulator(args.a.dtype());
   const bool narrow = sums != args.a.dtype();
@@ -251,7 +251,7 @@ void run_with_epilogue(const MatmulTask<S>& t, T* straight, int threads, const S
 
 // c of T.
 template <typename T>
-void run(const MatmulTask<T>& t, int threads, const Space& space) {
+void multiply(const MatmulTask<T>& t, int threads, const Space& space) {
   if (t.epilogue()) {
     T* straight = t.input == t.c ? nullptr : t.c;
     run_with_epilogue(t, straight, threads, space, [&](int64_t begin, int64_t rows, T* out) {
@@ -306,13 +306,14 @@ void run_native(const MatmulTask<S>& t, float* sums, DnnlProducts& native, int t
 
 }  // namespace
 
-size_t detail::matmul_bytes(const MatmulArgs& args, int threads, DnnlProducts* native) {
+size_t detail::matmul_bytes(const op::Matmul& args, int threads, DnnlProducts* native) {
+  expect_one_type(args, "a CPU");
   const bool serves = native != nullptr && native->operands() == args.a.dtype();
   return parts_of(args, threads, serves ? native : nullptr).total();
 }
 
-void CpuOps::matmul(const MatmulArgs& args, Stream& stream) {
-  check_matmul(args);
+void CpuOps::run(const op::Matmul& args, Stream& stream) {
+  expect_one_type(args, "a CPU");
   const bool serves = native_ != nullptr && native_->operands() == args.a.dtype();
   DnnlProducts* native = serves ? native_.get() : nullptr;
   detail::with_float(args.a.dtype(), [&](auto zero) {
@@ -328,7 +329,7 @@ void CpuOps::matmul(const MatmulArgs& args, Stream& stream) {
         run_native(t, sums, *native, threads, space);
       });
     } else if constexpr (std::is_same_v<S, T>) {
-      cpu.run([threads, space, t] { run(t, threads, space); });
+      cpu.run([threads, space, t] { multiply(t, threads, space); });
     } else {
       cpu.run([threads, space, t, sums = direct ? args.c.data<float>() : nullptr] {
         run_converted(t, sums, threads, space);

@@ -14,8 +14,7 @@ int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, kGrainElements 
 
 }  // namespace
 
-void CpuOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
-  check_norm_forward(args);
+void CpuOps::run(const op::NormForward& args, Stream& stream) {
   detail::with_float(args.x.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
@@ -39,8 +38,7 @@ void CpuOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
   });
 }
 
-void CpuOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
-  check_norm_backward(args);
+void CpuOps::run(const op::NormBackward& args, Stream& stream) {
   detail::with_float(args.x.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;

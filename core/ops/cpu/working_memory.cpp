@@ -14,10 +14,10 @@ class CpuWorkingMemory final : public WorkingMemory {
 
   size_t always() override { return 0; }
   size_t logits() override { return size_t{64} << 20; }
-  size_t matmul(const MatmulArgs& args) override {
+  size_t bytes(const op::Matmul& args) override {
     return detail::matmul_bytes(args, threads_, native_.get());
   }
-  size_t norm_backward(const NormBackwardArgs& args) override {
+  size_t bytes(const op::NormBackward& args) override {
     const int64_t columns = args.x.shape().back();
     const int64_t width = args.dbias.empty() ? columns : 2 * columns;
     return static_cast<size_t>(detail::partial_sums(args.x.shape().rows(), width)) *

@@ -2,6 +2,7 @@
 // rows for f32 and for odd heads.
 #include <algorithm>
 
+#include "core/base/error.h"
 #include "core/device/cuda/cuda_error.h"
 #include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/flash_attention.h"

@@ -1,13 +1,20 @@
 // Cross-entropy: a block per row of logits, which lies in shared memory where it fits.
+#include "core/device/cuda/cuda_error.h"
 #include "core/kernels/softmax.h"
+#include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/device_rows.cuh"
-#include "core/ops/cuda/kernels.h"
 
 namespace weft::cuda {
 namespace {
 
 using kernels::CudaBlock;
 extern __shared__ uint4 shared_memory[];
+
+struct Logits {
+  int64_t rows, width, valid, first;
+  void* x;
+  const int32_t* targets;
+};
 
 // The column of the row's target; -1 if it is ignored or on another shard.
 __device__ __forceinline__ int64_t column_of(const Logits& logits, int64_t r) {
@@ -83,10 +90,28 @@ __global__ __launch_bounds__(1024) void loss_kernel(int64_t rows, const int32_t*
   if (threadIdx.x == 0) *loss += total;
 }
 
-}  // namespace
+struct RescaleSum {
+  float* sum;
+  const float *from, *to;
+  template <int N>
+  __device__ __forceinline__ void run(int64_t i) const {
+#pragma unroll
+    for (int k = 0; k < N; ++k) sum[i + k] *= kernels::exp(from[i + k] - to[i + k]);
+  }
+};
 
-cudaError_t softmax_stats(DType dtype, const Logits& logits, float* top, float* sum, float* hit,
-                          cudaStream_t stream) {
+template <typename Op>
+Logits logits_of(const Op& op) {
+  return {.rows = op.logits.shape().rows(),
+          .width = op.logits.shape().back(),
+          .valid = op.valid,
+          .first = op.vocab_begin,
+          .x = op.logits.raw(),
+          .targets = op.targets.template data<int32_t>()};
+}
+
+cudaError_t launch_stats(DType dtype, const Logits& logits, float* top, float* sum, float* hit,
+                         cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     const int64_t bytes = row_bytes<S>(logits.width);
@@ -96,9 +121,8 @@ cudaError_t softmax_stats(DType dtype, const Logits& logits, float* top, float* 
   });
 }
 
-cudaError_t cross_entropy_backward(DType dtype, const Logits& logits, const float* top,
-                                   const float* sum, double scale, const float* loss_scale,
-                                   cudaStream_t stream) {
+cudaError_t launch_gradient(DType dtype, const Logits& logits, const float* top, const float* sum,
+                            double scale, const float* loss_scale, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     const int64_t bytes = row_bytes<S>(logits.width);
@@ -108,11 +132,39 @@ cudaError_t cross_entropy_backward(DType dtype, const Logits& logits, const floa
   });
 }
 
-cudaError_t cross_entropy_loss(int64_t rows, const int32_t* targets, const float* top,
-                               const float* sum, const float* hit, double* loss,
-                               cudaStream_t stream) {
-  loss_kernel<<<1, 1024, 0, stream>>>(rows, targets, top, sum, hit, loss);
-  return cudaGetLastError();
+}  // namespace
+}  // namespace weft::cuda
+
+namespace weft {
+
+void CudaOps::run(const op::SoftmaxStats& args, Stream& stream) {
+  check_cuda(cuda::launch_stats(args.logits.dtype(), cuda::logits_of(args),
+                                args.row_max.data<float>(), args.row_sum.data<float>(),
+                                args.target_logit.data<float>(), cuda_stream(stream).handle()),
+             "start softmax_stats");
 }
 
-}  // namespace weft::cuda
+void CudaOps::run(const op::RescaleSums& args, Stream& stream) {
+  const cuda::RescaleSum rescale{args.sum.data<float>(), args.from.data<float>(),
+                                 args.to.data<float>()};
+  check_cuda(
+      cuda::launch_elements<4>(args.sum.elements(), false, rescale, cuda_stream(stream).handle()),
+      "start rescale_sums");
+}
+
+void CudaOps::run(const op::CrossEntropyLoss& args, Stream& stream) {
+  cuda::loss_kernel<<<1, 1024, 0, cuda_stream(stream).handle()>>>(
+      args.targets.elements(), args.targets.data<int32_t>(), args.row_max.data<float>(),
+      args.row_sum.data<float>(), args.target_logit.data<float>(), args.loss_sum.data<double>());
+  check_cuda(cudaGetLastError(), "start cross_entropy_loss");
+}
+
+void CudaOps::run(const op::CrossEntropyBackward& args, Stream& stream) {
+  check_cuda(cuda::launch_gradient(args.logits.dtype(), cuda::logits_of(args),
+                                   args.row_max.data<float>(), args.row_sum.data<float>(),
+                                   args.scale, detail::data_or_null<float>(args.loss_scale),
+                                   cuda_stream(stream).handle()),
+             "start cross_entropy_backward");
+}
+
+}  // namespace weft

@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "core/base/error.h"
 #include "core/device/cuda/cuda_error.h"
 #include "core/kernels/dropout.h"
 #include "core/ops/cuda/kernels.h"
@@ -17,27 +18,6 @@ namespace {
 cudaStream_t handle(Stream& stream) { return cuda_stream(stream).handle(); }
 
 cuda::Elements elements_of(const ElementMap& map) { return {map.first, map.columns, map.stride}; }
-
-cuda::Embedding embedding_of(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                             const TokenShare& places) {
-  return {.tokens = tokens.elements(),
-          .length = tokens.shape().back(),
-          .columns = table.shape().back(),
-          .rows = table.shape().rows(),
-          .first = vocab_begin,
-          .places = places,
-          .ids = tokens.data<int32_t>()};
-}
-
-cuda::Logits logits_of(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                       int64_t valid) {
-  return {.rows = logits.shape().rows(),
-          .width = logits.shape().back(),
-          .valid = valid,
-          .first = vocab_begin,
-          .x = logits.raw(),
-          .targets = targets.data<int32_t>()};
-}
 
 // The bits of `value` in this type.
 uint64_t bits_of(DType dtype, double value) {
@@ -85,102 +65,6 @@ int64_t MeasuredWorkingMemory::cudnn_bytes(const AttentionProblem& problem, DTyp
   if (cudnn_ == nullptr) return -1;
   const int64_t bytes = cudnn_->workspace_bytes(problem, dtype, backward);
   return bytes > kMostAttentionWorkspace ? -1 : bytes;
-}
-
-void CudaOps::norm_forward(const NormForwardArgs& args, Stream& stream) {
-  check_norm_forward(args);
-  const cuda::NormForward a{.rows = args.x.shape().rows(),
-                            .columns = args.x.shape().back(),
-                            .x = args.x.raw(),
-                            .residual = raw_or_null(args.residual),
-                            .sum = raw_or_null(args.sum),
-                            .weight = args.weight.raw(),
-                            .bias = raw_or_null(args.bias),
-                            .y = args.y.raw(),
-                            .mean = args.mean.data<float>(),
-                            .rstd = args.rstd.data<float>(),
-                            .eps = static_cast<float>(args.eps)};
-  check_cuda(cuda::norm_forward(args.x.dtype(), a, handle(stream)), "start norm_forward");
-}
-
-void CudaOps::norm_backward(const NormBackwardArgs& args, Stream& stream) {
-  check_norm_backward(args);
-  const int64_t rows = args.x.shape().rows();
-  const int64_t columns = args.x.shape().back();
-  const cuda::NormBackward a{
-      .rows = rows,
-      .columns = columns,
-      .dy = args.dy.raw(),
-      .x = args.x.raw(),
-      .weight = args.weight.raw(),
-      .mean = args.mean.data<float>(),
-      .rstd = args.rstd.data<float>(),
-      .dx = args.dx.raw(),
-      .dweight = args.dweight.data<float>(),
-      .dbias = data_or_null<float>(args.dbias),
-      .partials = scratch_.get<float>(cuda::blocks_of_rows(rows) * 2 * columns)};
-  check_cuda(cuda::norm_backward(args.x.dtype(), a, handle(stream)), "start norm_backward");
-}
-
-void CudaOps::embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                                const Tensor& positions, const TokenShare& places, const Tensor& y,
-                                Stream& stream) {
-  check_embedding_forward(tokens, table, positions, places, y);
-  check_cuda(
-      cuda::embedding_forward(table.dtype(), embedding_of(tokens, table, vocab_begin, places),
-                              table.raw(), raw_or_null(positions), y.raw(), handle(stream)),
-      "start embedding_forward");
-}
-
-void CudaOps::embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                                 const Tensor& dtable, const Tensor& dpositions,
-                                 const TokenShare& places, Stream& stream) {
-  check_embedding_backward(tokens, dtable, dpositions, places, dy);
-  check_cuda(cuda::embedding_backward(dy.dtype(), embedding_of(tokens, dtable, vocab_begin, places),
-                                      dy.raw(), dtable.data<float>(),
-                                      data_or_null<float>(dpositions), handle(stream)),
-             "start embedding_backward");
-}
-
-void CudaOps::softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                            int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                            const Tensor& target_logit, Stream& stream) {
-  check_softmax_stats(logits, targets, valid, row_max, row_sum, target_logit);
-  check_cuda(cuda::softmax_stats(logits.dtype(), logits_of(logits, targets, vocab_begin, valid),
-                                 row_max.data<float>(), row_sum.data<float>(),
-                                 target_logit.data<float>(), handle(stream)),
-             "start softmax_stats");
-}
-
-void CudaOps::rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
-                           Stream& stream) {
-  check_rescale_sums(sum, from, to);
-  check_cuda(cuda::rescale_sums(sum.elements(), sum.data<float>(), from.data<float>(),
-                                to.data<float>(), handle(stream)),
-             "start rescale_sums");
-}
-
-void CudaOps::cross_entropy_loss(const Tensor& targets, const Tensor& row_max,
-                                 const Tensor& row_sum, const Tensor& target_logit,
-                                 const Tensor& loss_sum, Stream& stream) {
-  check_cross_entropy_loss(targets, row_max, row_sum, target_logit, loss_sum);
-  check_cuda(
-      cuda::cross_entropy_loss(targets.elements(), targets.data<int32_t>(), row_max.data<float>(),
-                               row_sum.data<float>(), target_logit.data<float>(),
-                               loss_sum.data<double>(), handle(stream)),
-      "start cross_entropy_loss");
-}
-
-void CudaOps::cross_entropy_backward(const Tensor& logits, const Tensor& targets,
-                                     int64_t vocab_begin, int64_t valid, const Tensor& row_max,
-                                     const Tensor& row_sum, double scale, const Tensor& loss_scale,
-                                     Stream& stream) {
-  check_cross_entropy_backward(logits, targets, valid, row_max, row_sum, loss_scale);
-  check_cuda(
-      cuda::cross_entropy_backward(logits.dtype(), logits_of(logits, targets, vocab_begin, valid),
-                                   row_max.data<float>(), row_sum.data<float>(), scale,
-                                   data_or_null<float>(loss_scale), handle(stream)),
-      "start cross_entropy_backward");
 }
 
 void CudaOps::dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) {

@@ -60,15 +60,6 @@ class CudaOps final : public Ops {
   void reserve(size_t bytes) override;
   size_t reserved() const override { return kGemmWorkspace + scratch_.bytes(); }
 
-  void matmul(const MatmulArgs& args, Stream& stream) override;
-  void norm_forward(const NormForwardArgs& args, Stream& stream) override;
-  void norm_backward(const NormBackwardArgs& args, Stream& stream) override;
-  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, const TokenShare& places, const Tensor& y,
-                         Stream& stream) override;
-  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
-                          Stream& stream) override;
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream& stream) override;
   void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
@@ -77,17 +68,6 @@ class CudaOps final : public Ops {
   void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                         Stream& stream) override;
-  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                     const Tensor& target_logit, Stream& stream) override;
-  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to,
-                    Stream& stream) override;
-  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                          const Tensor& target_logit, const Tensor& loss_sum,
-                          Stream& stream) override;
-  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double scale, const Tensor& loss_scale, Stream& stream) override;
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
   void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
   void scale(const Tensor& x, double factor, Stream& stream) override;
@@ -103,8 +83,18 @@ class CudaOps final : public Ops {
                    const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
-  void finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream);
-  void with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& stream);
+  void run(const op::Matmul& args, Stream& stream) override;
+  void run(const op::NormForward& args, Stream& stream) override;
+  void run(const op::NormBackward& args, Stream& stream) override;
+  void run(const op::EmbeddingForward& args, Stream& stream) override;
+  void run(const op::EmbeddingBackward& args, Stream& stream) override;
+  void run(const op::SoftmaxStats& args, Stream& stream) override;
+  void run(const op::RescaleSums& args, Stream& stream) override;
+  void run(const op::CrossEntropyLoss& args, Stream& stream) override;
+  void run(const op::CrossEntropyBackward& args, Stream& stream) override;
+
+  void finish_apart(const op::Matmul& args, GemmTask task, Stream& stream);
+  void with_bias_gradient(const op::Matmul& args, GemmTask task, Stream& stream);
 
   // cuDNN's working memory for this call, or null where our own kernels compute it.
   void* cudnn_workspace(const AttentionProblem& problem, DType dtype, bool backward);

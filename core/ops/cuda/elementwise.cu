@@ -79,16 +79,6 @@ struct ConvertStochastically {
   }
 };
 
-struct RescaleSum {
-  float* sum;
-  const float *from, *to;
-  template <int N>
-  __device__ __forceinline__ void run(int64_t i) const {
-#pragma unroll
-    for (int k = 0; k < N; ++k) sum[i + k] *= kernels::exp(from[i + k] - to[i + k]);
-  }
-};
-
 template <typename Bits>
 cudaError_t fill(int64_t n, uint64_t bits, void* x, cudaStream_t stream) {
   constexpr int kWide = 16 / static_cast<int>(sizeof(Bits));
@@ -162,11 +152,6 @@ cudaError_t copy_stochastic(int64_t n, const float* from, void* to, const Random
                             const Elements& elements, cudaStream_t stream) {
   return launch_elements<4>(
       n, false, ConvertStochastically{from, static_cast<Bf16*>(to), key, elements}, stream);
-}
-
-cudaError_t rescale_sums(int64_t rows, float* sum, const float* from, const float* to,
-                         cudaStream_t stream) {
-  return launch_elements<4>(rows, false, RescaleSum{sum, from, to}, stream);
 }
 
 cudaError_t dropout(DType dtype, const Dropout& a, cudaStream_t stream) {

@@ -1,7 +1,8 @@
 // Embeddings. The gradient of the table is summed without atomics: of all tokens with the same id
 // the first one's block sums them, in token order.
+#include "core/device/cuda/cuda_error.h"
+#include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/device_rows.cuh"
-#include "core/ops/cuda/kernels.h"
 
 namespace weft::cuda {
 namespace {
@@ -9,6 +10,12 @@ namespace {
 using kernels::load;
 using kernels::store;
 constexpr int kThreads = 256;
+
+struct Embedding {
+  int64_t tokens, length, columns, rows, first;  // `rows` of the table, which begins at id `first`
+  TokenShare places;
+  const int32_t* ids;
+};
 
 // The table row of the i-th token, -1 if it is on another shard.
 __device__ __forceinline__ int64_t row_of(const Embedding& at, int64_t i) {
@@ -118,10 +125,8 @@ __global__ __launch_bounds__(kThreads) void position_gradient_kernel(Embedding a
   }
 }
 
-}  // namespace
-
-cudaError_t embedding_forward(DType dtype, const Embedding& at, const void* table,
-                              const void* positions, void* y, cudaStream_t stream) {
+cudaError_t launch_forward(DType dtype, const Embedding& at, const void* table,
+                           const void* positions, void* y, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     constexpr int kWide = 16 / static_cast<int>(sizeof(S));
@@ -133,8 +138,8 @@ cudaError_t embedding_forward(DType dtype, const Embedding& at, const void* tabl
   });
 }
 
-cudaError_t embedding_backward(DType dtype, const Embedding& at, const void* dy, float* dtable,
-                               float* dpositions, cudaStream_t stream) {
+cudaError_t launch_backward(DType dtype, const Embedding& at, const void* dy, float* dtable,
+                            float* dpositions, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     constexpr int kWide = 16 / static_cast<int>(sizeof(S));
@@ -151,4 +156,38 @@ cudaError_t embedding_backward(DType dtype, const Embedding& at, const void* dy,
   });
 }
 
+Embedding embedding_of(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
+                       const TokenShare& places) {
+  return {.tokens = tokens.elements(),
+          .length = tokens.shape().back(),
+          .columns = table.shape().back(),
+          .rows = table.shape().rows(),
+          .first = vocab_begin,
+          .places = places,
+          .ids = tokens.data<int32_t>()};
+}
+
+}  // namespace
 }  // namespace weft::cuda
+
+namespace weft {
+
+void CudaOps::run(const op::EmbeddingForward& args, Stream& stream) {
+  const cuda::Embedding at =
+      cuda::embedding_of(args.tokens, args.table, args.vocab_begin, args.places);
+  check_cuda(cuda::launch_forward(args.table.dtype(), at, args.table.raw(),
+                                  detail::raw_or_null(args.positions), args.y.raw(),
+                                  cuda_stream(stream).handle()),
+             "start embedding_forward");
+}
+
+void CudaOps::run(const op::EmbeddingBackward& args, Stream& stream) {
+  const cuda::Embedding at =
+      cuda::embedding_of(args.tokens, args.dtable, args.vocab_begin, args.places);
+  check_cuda(cuda::launch_backward(args.dy.dtype(), at, args.dy.raw(), args.dtable.data<float>(),
+                                   detail::data_or_null<float>(args.dpositions),
+                                   cuda_stream(stream).handle()),
+             "start embedding_backward");
+}
+
+}  // namespace weft

@@ -12,62 +12,6 @@
 
 namespace weft::cuda {
 
-struct NormForward {
-  int64_t rows, columns;
-  const void *x, *residual;  // residual, sum and bias may be null
-  void* sum;
-  const void *weight, *bias;
-  void* y;
-  float *mean, *rstd;
-  float eps;
-};
-cudaError_t norm_forward(DType dtype, const NormForward& args, cudaStream_t stream);
-
-struct NormBackward {
-  int64_t rows, columns;
-  const void *dy, *x, *weight;
-  const float *mean, *rstd;
-  void* dx;
-  float *dweight, *dbias;  // dbias may be null
-  float* partials;         // [blocks, 2 columns]
-};
-cudaError_t norm_backward(DType dtype, const NormBackward& args, cudaStream_t stream);
-
-// sums[c] += the sum of column c of x.
-struct ColumnSums {
-  int64_t rows, columns;
-  const void* x;
-  float* sums;
-  float* partials;  // [blocks, columns]
-};
-cudaError_t add_column_sums(DType dtype, const ColumnSums& args, cudaStream_t stream);
-
-struct Embedding {
-  int64_t tokens, length, columns, rows, first;  // `rows` of the table, which begins at id `first`
-  TokenShare places;
-  const int32_t* ids;
-};
-cudaError_t embedding_forward(DType dtype, const Embedding& at, const void* table,
-                              const void* positions, void* y, cudaStream_t stream);
-cudaError_t embedding_backward(DType dtype, const Embedding& at, const void* dy, float* dtable,
-                               float* dpositions, cudaStream_t stream);
-
-struct Logits {
-  int64_t rows, width, valid, first;
-  void* x;
-  const int32_t* targets;
-};
-cudaError_t softmax_stats(DType dtype, const Logits& logits, float* top, float* sum, float* hit,
-                          cudaStream_t stream);
-cudaError_t rescale_sums(int64_t rows, float* sum, const float* from, const float* to,
-                         cudaStream_t stream);
-cudaError_t cross_entropy_loss(int64_t rows, const int32_t* targets, const float* top,
-                               const float* sum, const float* hit, double* loss,
-                               cudaStream_t stream);
-cudaError_t cross_entropy_backward(DType dtype, const Logits& logits, const float* top,
-                                   const float* sum, double scale, const float* loss_scale,
-                                   cudaStream_t stream);
-
 struct Dropout {
   int64_t rows, columns;
   const void* x;
@@ -147,18 +91,5 @@ struct DecideUpdate {
   double growth, backoff, min_scale, max_scale;
 };
 cudaError_t decide_update(const DecideUpdate& args, cudaStream_t stream);
-
-// The epilogue of a matrix product, for rows of products v in f32, which it changes.
-// Activations are numbered as in ops.h.
-struct Finish {
-  int64_t rows, columns;
-  float* v;
-  const void* bias;  // bias, pre and input may be null
-  void* pre;
-  const void* input;
-  void* c;  // of `dtype`; may be v
-  int activation, gradient;
-};
-cudaError_t finish_product(DType dtype, const Finish& args, cudaStream_t stream);
 
 }  // namespace weft::cuda

@@ -3,15 +3,16 @@
 #include <algorithm>
 
 #include "core/device/cuda/cuda_error.h"
+#include "core/ops/cuda/column_sums.h"
 #include "core/ops/cuda/cuda_ops.h"
-#include "core/ops/cuda/kernels.h"
+#include "core/ops/cuda/epilogue.h"
 
 namespace weft {
 namespace {
 
 using detail::raw_or_null;
 
-GemmTask describe(const MatmulArgs& args) {
+GemmTask describe(const op::Matmul& args) {
   GemmTask task;
   task.m = args.m();
   task.n = args.n();
@@ -30,7 +31,7 @@ GemmTask describe(const MatmulArgs& args) {
 }
 
 // Sets the epilogue that does all that args ask for beyond the product; there is one.
-void set_epilogue(const MatmulArgs& args, GemmTask& task) {
+void set_epilogue(const op::Matmul& args, GemmTask& task) {
   const bool bias = !args.bias.empty();
   const bool keeps = !args.pre_activation.empty();
   task.bias = raw_or_null(args.bias);
@@ -55,7 +56,7 @@ char* rows_from(void* p, int64_t row, int64_t columns, DType dtype) {
 }  // namespace
 
 // Blocks of rows go through working memory in f32, each finished before the next.
-void CudaOps::finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream) {
+void CudaOps::finish_apart(const op::Matmul& args, GemmTask task, Stream& stream) {
   CudaStream& cuda = cuda_stream(stream);
   const DType dtype = args.c.dtype();
   const int64_t block = unfinished_rows(args);
@@ -75,22 +76,22 @@ void CudaOps::finish_apart(const MatmulArgs& args, GemmTask task, Stream& stream
       return rows_from(raw_or_null(t), begin, task.n, dtype);
     };
     const bool gradient = args.activation_gradient != Activation::none;
-    const cuda::Finish finish{.rows = task.m,
-                              .columns = task.n,
-                              .v = v,
-                              .bias = raw_or_null(args.bias),
-                              .pre = rows_of(args.pre_activation),
-                              .input = gradient ? rows_of(args.activation_input) : nullptr,
-                              .c = rows_of(args.c),
-                              .activation = static_cast<int>(args.activation),
-                              .gradient = static_cast<int>(args.activation_gradient)};
+    const cuda::Epilogue finish{.rows = task.m,
+                                .columns = task.n,
+                                .v = v,
+                                .bias = raw_or_null(args.bias),
+                                .pre = rows_of(args.pre_activation),
+                                .input = gradient ? rows_of(args.activation_input) : nullptr,
+                                .c = rows_of(args.c),
+                                .activation = args.activation,
+                                .gradient = args.activation_gradient};
     check_cuda(cuda::finish_product(dtype, finish, cuda.handle()), "start the end of a product");
   }
 }
 
 // The sums over rows come with the product where cuBLASLt has an algorithm for both; they are set,
 // not added to.
-void CudaOps::with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& stream) {
+void CudaOps::with_bias_gradient(const op::Matmul& args, GemmTask task, Stream& stream) {
   CudaStream& cuda = cuda_stream(stream);
   float* sums = args.bias_gradient.data<float>();
   float* partials = scratch_.get<float>(cuda::blocks_of_rows(task.k) * task.m);
@@ -99,7 +100,7 @@ void CudaOps::with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& 
   fused.bias = partials;
   if (gemm_.serves(fused, cuda)) {
     gemm_.run(fused, cuda);
-    check_cuda(cuda::add(DType::f32, task.m, sums, partials, sums, cuda.handle()),
+    check_cuda(cuda::add_partials(1, task.m, task.m, partials, sums, nullptr, cuda.handle()),
                "start the end of a product");
     return;
   }
@@ -110,8 +111,8 @@ void CudaOps::with_bias_gradient(const MatmulArgs& args, GemmTask task, Stream& 
              "start the gradient of a bias");
 }
 
-void CudaOps::matmul(const MatmulArgs& args, Stream& stream) {
-  check_matmul(args);
+void CudaOps::run(const op::Matmul& args, Stream& stream) {
+  expect_one_type(args, "cuBLASLt as weft calls it");
   CudaStream& cuda = cuda_stream(stream);
   GemmTask task = describe(args);
   if (!args.bias_gradient.empty()) {

@@ -1,14 +1,35 @@
 // LayerNorm: a block per row; rows lie in shared memory between one reading and one writing of
 // 16 bytes at a time.
+#include "core/device/cuda/cuda_error.h"
 #include "core/kernels/norm.h"
+#include "core/ops/cuda/column_sums.h"
+#include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/device_rows.cuh"
-#include "core/ops/cuda/kernels.h"
 
 namespace weft::cuda {
 namespace {
 
 using kernels::CudaBlock;
 extern __shared__ uint4 shared_memory[];
+
+struct NormForward {
+  int64_t rows, columns;
+  const void *x, *residual;  // residual, sum and bias may be null
+  void* sum;
+  const void *weight, *bias;
+  void* y;
+  float *mean, *rstd;
+  float eps;
+};
+
+struct NormBackward {
+  int64_t rows, columns;
+  const void *dy, *x, *weight;
+  const float *mean, *rstd;
+  void* dx;
+  float *dweight, *dbias;  // dbias may be null
+  float* partials;         // [blocks, 2 columns]
+};
 
 template <typename S>
 __global__ __launch_bounds__(1024) void forward_kernel(NormForward a, bool staged) {
@@ -84,58 +105,7 @@ __global__ __launch_bounds__(1024) void backward_kernel(NormBackward a, bool sta
   }
 }
 
-// sums[c] += partials[block, c] over the blocks: a warp's share of them for 32 columns each, every
-// 32nd one in order, then the shares in order.
-constexpr int kShares = 32;
-__global__ __launch_bounds__(32 * kShares) void finish_columns(int64_t blocks, int64_t width,
-                                                               int64_t columns,
-                                                               const float* partials, float* first,
-                                                               float* second) {
-  __shared__ float shares[kShares][32];
-  const int64_t c = int64_t{blockIdx.x} * 32 + threadIdx.x % 32;
-  const int share = static_cast<int>(threadIdx.x) / 32;
-  float total = 0.0f;
-  if (c < width) {
-#pragma unroll 4
-    for (int64_t block = share; block < blocks; block += kShares) {
-      total += partials[block * width + c];
-    }
-  }
-  shares[share][threadIdx.x % 32] = total;
-  __syncthreads();
-  if (share != 0 || c >= width) return;
-  total = 0.0f;
-  for (int i = 0; i < kShares; ++i) total += shares[i][threadIdx.x];
-  (c < columns ? first[c] : second[c - columns]) += total;
-}
-
-cudaError_t finish(int64_t blocks, int64_t width, int64_t columns, const float* partials,
-                   float* first, float* second, cudaStream_t stream) {
-  finish_columns<<<static_cast<unsigned>((width + 31) / 32), 32 * kShares, 0, stream>>>(
-      blocks, width, columns, partials, first, second);
-  return cudaGetLastError();
-}
-
-// A thread sums N columns of a block of rows.
-template <typename S, int N>
-__global__ __launch_bounds__(128) void column_sums_kernel(ColumnSums a) {
-  const int64_t c = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * N;
-  if (c >= a.columns) return;
-  const int64_t begin = int64_t{blockIdx.x} * kRowsOfPartial;
-  const int64_t end = begin + kRowsOfPartial < a.rows ? begin + kRowsOfPartial : a.rows;
-  float total[N] = {};
-  for (int64_t r = begin; r < end; ++r) {
-    const Pack<S, N> row = load_pack<N>(static_cast<const S*>(a.x) + r * a.columns + c);
-#pragma unroll
-    for (int i = 0; i < N; ++i) total[i] += kernels::load(row.v[i]);
-  }
-#pragma unroll
-  for (int i = 0; i < N; ++i) a.partials[int64_t{blockIdx.x} * a.columns + c + i] = total[i];
-}
-
-}  // namespace
-
-cudaError_t norm_forward(DType dtype, const NormForward& a, cudaStream_t stream) {
+cudaError_t launch(DType dtype, const NormForward& a, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     const int64_t bytes = 2 * row_bytes<S>(a.columns);
@@ -145,7 +115,7 @@ cudaError_t norm_forward(DType dtype, const NormForward& a, cudaStream_t stream)
   });
 }
 
-cudaError_t norm_backward(DType dtype, const NormBackward& a, cudaStream_t stream) {
+cudaError_t launch(DType dtype, const NormBackward& a, cudaStream_t stream) {
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     const int64_t width = a.dbias == nullptr ? a.columns : 2 * a.columns;
@@ -156,24 +126,46 @@ cudaError_t norm_backward(DType dtype, const NormBackward& a, cudaStream_t strea
         launch_rows(backward_kernel<S>, blocks_for(blocks), threads_for(a.columns),
                     staged ? bytes : 0, stream, a, staged);
     if (status != cudaSuccess) return status;
-    return finish(blocks, width, a.columns, a.partials, a.dweight, a.dbias, stream);
+    return add_partials(blocks, width, a.columns, a.partials, a.dweight, a.dbias, stream);
   });
 }
 
-cudaError_t add_column_sums(DType dtype, const ColumnSums& a, cudaStream_t stream) {
-  return with_storage(dtype, [&](auto zero) {
-    using S = decltype(zero);
-    constexpr int kWide = 16 / static_cast<int>(sizeof(S));
-    const int64_t blocks = blocks_of_rows(a.rows);
-    const bool wide = a.columns % kWide == 0 && aligned16(a.x);
-    const int64_t threads = wide ? a.columns / kWide : a.columns;
-    const dim3 grid(blocks_for(blocks), static_cast<unsigned>((threads + 127) / 128));
-    const cudaError_t status =
-        wide ? launch_rows(column_sums_kernel<S, kWide>, grid, 128, 0, stream, a)
-             : launch_rows(column_sums_kernel<S, 1>, grid, 128, 0, stream, a);
-    if (status != cudaSuccess) return status;
-    return finish(blocks, a.columns, a.columns, a.partials, a.sums, nullptr, stream);
-  });
-}
-
+}  // namespace
 }  // namespace weft::cuda
+
+namespace weft {
+
+void CudaOps::run(const op::NormForward& args, Stream& stream) {
+  const cuda::NormForward a{.rows = args.x.shape().rows(),
+                            .columns = args.x.shape().back(),
+                            .x = args.x.raw(),
+                            .residual = detail::raw_or_null(args.residual),
+                            .sum = detail::raw_or_null(args.sum),
+                            .weight = args.weight.raw(),
+                            .bias = detail::raw_or_null(args.bias),
+                            .y = args.y.raw(),
+                            .mean = args.mean.data<float>(),
+                            .rstd = args.rstd.data<float>(),
+                            .eps = static_cast<float>(args.eps)};
+  check_cuda(cuda::launch(args.x.dtype(), a, cuda_stream(stream).handle()), "start norm_forward");
+}
+
+void CudaOps::run(const op::NormBackward& args, Stream& stream) {
+  const int64_t rows = args.x.shape().rows();
+  const int64_t columns = args.x.shape().back();
+  const cuda::NormBackward a{
+      .rows = rows,
+      .columns = columns,
+      .dy = args.dy.raw(),
+      .x = args.x.raw(),
+      .weight = args.weight.raw(),
+      .mean = args.mean.data<float>(),
+      .rstd = args.rstd.data<float>(),
+      .dx = args.dx.raw(),
+      .dweight = args.dweight.data<float>(),
+      .dbias = detail::data_or_null<float>(args.dbias),
+      .partials = scratch_.get<float>(cuda::blocks_of_rows(rows) * 2 * columns)};
+  check_cuda(cuda::launch(args.x.dtype(), a, cuda_stream(stream).handle()), "start norm_backward");
+}
+
+}  // namespace weft

@@ -43,23 +43,23 @@ TEST(CudaWorkingMemory, HoldsAMatrixPerHeadWhileThatIsLittle) {
 
 TEST(CudaWorkingMemory, HoldsWhatAnEpilogueOfOurOwnWaitsFor) {
   const auto needs = make_working_memory({.kind = DeviceKind::cuda});
-  MatmulArgs args{.a = none({4096, 768}, DType::bf16),
+  op::Matmul args{.a = none({4096, 768}, DType::bf16),
                   .b = none({3072, 768}, DType::bf16),
                   .c = none({4096, 3072}, DType::bf16),
                   .transpose_b = true,
                   .bias = none({3072}, DType::bf16),
                   .activation = Activation::gelu_tanh,
                   .pre_activation = none({4096, 3072}, DType::bf16)};
-  EXPECT_EQ(needs->matmul(args), 0u);  // cuBLASLt does all of it
+  EXPECT_EQ(needs->bytes(args), 0u);  // cuBLASLt does all of it
   args.activation = Activation::gelu;
-  EXPECT_EQ(needs->matmul(args), size_t{4096} * 3072 * 4);
-  MatmulArgs gradient{.a = none({4096, 3072}, DType::bf16),
+  EXPECT_EQ(needs->bytes(args), size_t{4096} * 3072 * 4);
+  op::Matmul gradient{.a = none({4096, 3072}, DType::bf16),
                       .b = none({4096, 768}, DType::bf16),
                       .c = none({3072, 768}, DType::f32),
                       .transpose_a = true,
                       .accumulate = true,
                       .bias_gradient = none({3072}, DType::f32)};
-  EXPECT_EQ(needs->matmul(gradient), size_t{4096 / 16} * 3072 * 4);
+  EXPECT_EQ(needs->bytes(gradient), size_t{4096 / 16} * 3072 * 4);
   EXPECT_EQ(needs->always(), size_t{32} << 20);
 }
 

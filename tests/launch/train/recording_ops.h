@@ -6,12 +6,13 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/device/recorder.h"
-#include "core/ops/ops.h"
+#include "core/ops/each_op.h"
 
 namespace weft {
 
-class RecordingOps final : public Ops, public Recorder {
+class RecordingOps final : public RunsEach<RecordingOps>, public Recorder {
  public:
   explicit RecordingOps(Ops& inner) : inner_(inner) {}
 
@@ -33,23 +34,15 @@ class RecordingOps final : public Ops, public Recorder {
   void reserve(size_t bytes) override { inner_.reserve(bytes); }
   size_t reserved() const override { return inner_.reserved(); }
 
-  void matmul(const MatmulArgs& args, Stream& s) override { give<&Ops::matmul>(s, args); }
-  void norm_forward(const NormForwardArgs& args, Stream& s) override {
-    give<&Ops::norm_forward>(s, args);
+  template <typename Op>
+  void run_each(const Op& op, Stream& stream) {
+    if (&stream != recorded_) {
+      inner_(op, stream);
+      return;
+    }
+    noted_.push_back([this, op](Stream& on) { inner_(op, on); });
   }
-  void norm_backward(const NormBackwardArgs& args, Stream& s) override {
-    give<&Ops::norm_backward>(s, args);
-  }
-  void embedding_forward(const Tensor& tokens, const Tensor& table, int64_t vocab_begin,
-                         const Tensor& positions, const TokenShare& places, const Tensor& y,
-                         Stream& s) override {
-    give<&Ops::embedding_forward>(s, tokens, table, vocab_begin, positions, places, y);
-  }
-  void embedding_backward(const Tensor& tokens, const Tensor& dy, int64_t vocab_begin,
-                          const Tensor& dtable, const Tensor& dpositions, const TokenShare& places,
-                          Stream& s) override {
-    give<&Ops::embedding_backward>(s, tokens, dy, vocab_begin, dtable, dpositions, places);
-  }
+
   void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
                          const Tensor& out, const Tensor& lse, Stream& s) override {
     give<&Ops::attention_forward>(s, args, qkv, kv, out, lse);
@@ -63,25 +56,6 @@ class RecordingOps final : public Ops, public Recorder {
                         const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
                         Stream& s) override {
     give<&Ops::attention_decode>(s, args, qkv, past, k_cache, v_cache, out);
-  }
-  void softmax_stats(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                     int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                     const Tensor& target_logit, Stream& s) override {
-    give<&Ops::softmax_stats>(s, logits, targets, vocab_begin, valid, row_max, row_sum,
-                              target_logit);
-  }
-  void rescale_sums(const Tensor& sum, const Tensor& from, const Tensor& to, Stream& s) override {
-    give<&Ops::rescale_sums>(s, sum, from, to);
-  }
-  void cross_entropy_loss(const Tensor& targets, const Tensor& row_max, const Tensor& row_sum,
-                          const Tensor& target_logit, const Tensor& loss_sum, Stream& s) override {
-    give<&Ops::cross_entropy_loss>(s, targets, row_max, row_sum, target_logit, loss_sum);
-  }
-  void cross_entropy_backward(const Tensor& logits, const Tensor& targets, int64_t vocab_begin,
-                              int64_t valid, const Tensor& row_max, const Tensor& row_sum,
-                              double factor, const Tensor& loss_scale, Stream& s) override {
-    give<&Ops::cross_entropy_backward>(s, logits, targets, vocab_begin, valid, row_max, row_sum,
-                                       factor, loss_scale);
   }
   void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
     give<&Ops::dropout>(s, args, x, y);

@@ -33,8 +33,14 @@ void reference(const Loss& l, Values& v) {
 void backward(const Loss& l, Run& r) {
   const double weight = r.get("d_loss")[0];
   r.ops.copy(r("logits"), r("d_logits"), r.stream);
-  r.ops.cross_entropy_backward(r("d_logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
-                               r("row_sum"), weight, {}, r.stream);
+  r.ops(op::CrossEntropyBackward{.logits = r("d_logits"),
+                                 .targets = r("targets"),
+                                 .vocab_begin = l.vocab_begin,
+                                 .valid = l.valid,
+                                 .row_max = r("row_max"),
+                                 .row_sum = r("row_sum"),
+                                 .scale = weight},
+        r.stream);
 }
 
 // A row's sum adds up to `valid` terms of at most 1, lane by lane: a relative error of a few units
@@ -78,10 +84,20 @@ OpCase make(const Loss& l, bool perf = false) {
        .dtype = DType::f64,
        .roundings = 0}};
   c.forward = [l](Run& r) {
-    r.ops.softmax_stats(r("logits"), r("targets"), l.vocab_begin, l.valid, r("row_max"),
-                        r("row_sum"), r("target_logit"), r.stream);
-    r.ops.cross_entropy_loss(r("targets"), r("row_max"), r("row_sum"), r("target_logit"), r("loss"),
-                             r.stream);
+    r.ops(op::SoftmaxStats{.logits = r("logits"),
+                           .targets = r("targets"),
+                           .vocab_begin = l.vocab_begin,
+                           .valid = l.valid,
+                           .row_max = r("row_max"),
+                           .row_sum = r("row_sum"),
+                           .target_logit = r("target_logit")},
+          r.stream);
+    r.ops(op::CrossEntropyLoss{.targets = r("targets"),
+                               .row_max = r("row_max"),
+                               .row_sum = r("row_sum"),
+                               .target_logit = r("target_logit"),
+                               .loss_sum = r("loss")},
+          r.stream);
   };
   c.backward = [l](Run& r) { backward(l, r); };
   c.overwritten = {"d_logits"};
@@ -114,7 +130,9 @@ OpCase make_rescale(int64_t rows) {
        .differentiable = false,
        .sums = true},
       {.name = "to", .shape = {rows}, .low = 0, .high = 3, .differentiable = false, .sums = true}};
-  c.forward = [](Run& r) { r.ops.rescale_sums(r("sum"), r("from"), r("to"), r.stream); };
+  c.forward = [](Run& r) {
+    r.ops(op::RescaleSums{.sum = r("sum"), .from = r("from"), .to = r("to")}, r.stream);
+  };
   c.reference = [](Values& v) {
     for (size_t i = 0; i < v["sum"].size(); ++i) v["sum"][i] *= std::exp(v["from"][i] - v["to"][i]);
   };

@@ -65,12 +65,22 @@ OpCase make(const Lookup& e, bool perf = false) {
                        .gradient_roundings = 0});
   }
   c.forward = [e](Run& r) {
-    r.ops.embedding_forward(r("tokens"), r("table"), e.vocab_begin,
-                            positions_or_none(e, r, "positions"), e.places(), r("y"), r.stream);
+    r.ops(op::EmbeddingForward{.tokens = r("tokens"),
+                               .table = r("table"),
+                               .vocab_begin = e.vocab_begin,
+                               .positions = positions_or_none(e, r, "positions"),
+                               .places = e.places(),
+                               .y = r("y")},
+          r.stream);
   };
   c.backward = [e](Run& r) {
-    r.ops.embedding_backward(r("tokens"), r("d_y"), e.vocab_begin, r("d_table"),
-                             positions_or_none(e, r, "d_positions"), e.places(), r.stream);
+    r.ops(op::EmbeddingBackward{.tokens = r("tokens"),
+                                .dy = r("d_y"),
+                                .vocab_begin = e.vocab_begin,
+                                .dtable = r("d_table"),
+                                .dpositions = positions_or_none(e, r, "d_positions"),
+                                .places = e.places()},
+          r.stream);
   };
   c.reference = [e](Values& v) { reference(e, v); };
   c.cost.bytes = 4.0 * 3 * static_cast<double>(e.batch * e.length * e.columns);

@@ -82,8 +82,8 @@ std::string name_of(const Product& p) {
   return fmt::format("{}/{}x{}x{}", name, p.m, p.k, p.n);
 }
 
-MatmulArgs arguments(const Product& p, Run& r) {
-  MatmulArgs args;
+op::Matmul arguments(const Product& p, Run& r) {
+  op::Matmul args;
   args.a = r("a");
   args.b = r("b");
   args.c = r("c");
@@ -131,21 +131,21 @@ Tensor before_epilogue(const Product& p, Run& r) {
   std::vector<double> one(static_cast<size_t>(p.n * p.n));
   for (int64_t i = 0; i < p.n; ++i) one[static_cast<size_t>(i * p.n + i)] = 1;
   r.set("identity", one);
-  MatmulArgs args;
+  op::Matmul args;
   args.a = r("d_c");
   args.b = identity;
   args.c = dv;
   args.activation_gradient = act;
   args.activation_input = p.activation != Activation::none ? r("pre") : r("input");
-  r.ops.matmul(args, r.stream);
+  r.ops(args, r.stream);
   return dv;
 }
 
 // The gradient of the bias comes with that of the weight where the weight is [out, in]; here beside
 // a product that nobody asks for.
-MatmulArgs bias_gradient_alone(const Product& p, Run& r, const Tensor& dv) {
+op::Matmul bias_gradient_alone(const Product& p, Run& r, const Tensor& dv) {
   r.add("aside", {p.n, p.k}, accumulator(r.dtype()));
-  MatmulArgs args;
+  op::Matmul args;
   args.a = dv;
   args.b = r("a");
   args.c = r("aside");
@@ -157,15 +157,15 @@ MatmulArgs bias_gradient_alone(const Product& p, Run& r, const Tensor& dv) {
 
 void backward(const Product& p, Run& r) {
   const Tensor dv = before_epilogue(p, r);
-  MatmulArgs da;
+  op::Matmul da;
   da.c = r("d_a");
   da.accumulate = true;
   da.a = p.ta ? r("b") : dv;
   da.b = p.ta ? dv : r("b");
   da.transpose_a = p.ta && p.tb;
   da.transpose_b = p.ta || !p.tb;
-  r.ops.matmul(da, r.stream);
-  MatmulArgs db;
+  r.ops(da, r.stream);
+  op::Matmul db;
   db.c = r("d_b");
   db.accumulate = true;
   db.a = p.tb ? dv : r("a");
@@ -173,8 +173,8 @@ void backward(const Product& p, Run& r) {
   db.transpose_a = p.tb || !p.ta;
   db.transpose_b = p.tb && p.ta;
   if (p.bias && p.tb) db.bias_gradient = r("d_bias");
-  r.ops.matmul(db, r.stream);
-  if (p.bias && !p.tb) r.ops.matmul(bias_gradient_alone(p, r, dv), r.stream);
+  r.ops(db, r.stream);
+  if (p.bias && !p.tb) r.ops(bias_gradient_alone(p, r, dv), r.stream);
 }
 
 // A sum of n products of numbers up to 1 is off by about n rounding units: its partial sums grow
@@ -220,7 +220,7 @@ OpCase make(const Product& p, bool perf = false) {
     c.slots.push_back(
         {.name = "input", .shape = {p.m, p.n}, .low = -3, .high = 3, .differentiable = false});
   }
-  c.forward = [p](Run& r) { r.ops.matmul(arguments(p, r), r.stream); };
+  c.forward = [p](Run& r) { r.ops(arguments(p, r), r.stream); };
   c.reference = [p](Values& v) { reference(p, v); };
   // Backward multiplies by transposes: what is wide must not come to stand second there.
   const bool wide_second = (p.a_spare > 0 && p.tb) || (p.c_spare > 0 && (p.ta || !p.tb));

@@ -13,7 +13,7 @@ struct Norm {
 constexpr double kEps = 1e-5;
 
 void forward(const Norm& n, Run& r) {
-  NormForwardArgs args;
+  op::NormForward args;
   args.x = r("x");
   if (n.residual) {
     args.residual = r("residual");
@@ -25,14 +25,14 @@ void forward(const Norm& n, Run& r) {
   args.mean = r("mean");
   args.rstd = r("rstd");
   args.eps = kEps;
-  r.ops.norm_forward(args, r.stream);
+  r.ops(args, r.stream);
 }
 
 // norm_backward adds to the gradient of the sum, which is that of x and of the residual.
 void backward(const Norm& n, Run& r) {
   const Tensor dsum = r.temporary("dsum", {n.rows, n.columns});
   if (n.residual) r.ops.add(dsum, r("d_sum"), dsum, r.stream);
-  NormBackwardArgs args;
+  op::NormBackward args;
   args.dy = r("d_y");
   args.x = n.residual ? r("sum") : r("x");
   args.weight = r("weight");
@@ -41,7 +41,7 @@ void backward(const Norm& n, Run& r) {
   args.dx = dsum;
   args.dweight = r("d_weight");
   if (n.bias) args.dbias = r("d_bias");
-  r.ops.norm_backward(args, r.stream);
+  r.ops(args, r.stream);
   r.ops.add(r("d_x"), dsum, r("d_x"), r.stream);
   if (n.residual) r.ops.add(r("d_residual"), dsum, r("d_residual"), r.stream);
 }

@@ -37,7 +37,7 @@ TENSOR_CORES = r"mma\.sync"
 PROMISES = [
     ("norm.cu", r"\bforward_kernel<", (READ, WRITE)),
     ("norm.cu", r"\bbackward_kernel<", (READ, WRITE)),
-    ("norm.cu", r"\bcolumn_sums_kernel<.*, [48]>", (READ,)),
+    ("column_sums.cu", r"\bcolumn_sums_kernel<.*, [48]>", (READ,)),
     ("optimizer.cu", r"\badamw_kernel<", (READ, WRITE)),
     ("optimizer.cu", r"\bsquares_kernel<(float|double)>", (READ,)),
     ("cross_entropy.cu", r"\bstats_kernel<", (READ,)),

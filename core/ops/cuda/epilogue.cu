@@ -1,7 +1,6 @@
-// The epilogue of matrix products that cuBLASLt does not compute as ops.h says.
 #include "core/kernels/activation.h"
 #include "core/ops/cuda/device_rows.cuh"
-#include "core/ops/cuda/kernels.h"
+#include "core/ops/cuda/epilogue.h"
 
 namespace weft::cuda {
 namespace {
@@ -12,7 +11,7 @@ using kernels::CudaBlock;
 constexpr int64_t kColumns = 2048;
 
 template <typename Act, typename Slope, typename S>
-__global__ __launch_bounds__(256) void finish_kernel(Finish a) {
+__global__ __launch_bounds__(256) void finish_kernel(Epilogue a) {
   const CudaBlock team;
   const int64_t begin = int64_t{blockIdx.y} * kColumns;
   const int64_t n = a.columns - begin < kColumns ? a.columns - begin : kColumns;
@@ -31,35 +30,34 @@ __global__ __launch_bounds__(256) void finish_kernel(Finish a) {
 }
 
 template <typename F>
-cudaError_t with_activation(int activation, const F& f) {
+cudaError_t with_activation(Activation activation, const F& f) {
   switch (activation) {
-    case 0:
+    case Activation::none:
       return f(kernels::Identity<float>{});
-    case 1:
+    case Activation::relu:
       return f(kernels::Relu<float>{});
-    case 2:
+    case Activation::gelu_tanh:
       return f(kernels::GeluTanh<float>{});
-    case 3:
+    case Activation::gelu:
       return f(kernels::Gelu<float>{});
-    default:
-      return cudaErrorInvalidValue;
   }
+  return cudaErrorInvalidValue;
 }
 
 }  // namespace
 
-cudaError_t finish_product(DType dtype, const Finish& a, cudaStream_t stream) {
+cudaError_t finish_product(DType dtype, const Epilogue& a, cudaStream_t stream) {
   const dim3 grid(blocks_for(a.rows), static_cast<unsigned>((a.columns + kColumns - 1) / kColumns));
   return with_storage(dtype, [&](auto zero) {
     using S = decltype(zero);
     using None = kernels::Identity<float>;
     // No layer asks for both in one product.
-    if (a.gradient == 0) {
+    if (a.gradient == Activation::none) {
       return with_activation(a.activation, [&](auto act) {
         return launch_rows(finish_kernel<decltype(act), None, S>, grid, 256, 0, stream, a);
       });
     }
-    if (a.activation != 0) return cudaErrorInvalidValue;
+    if (a.activation != Activation::none) return cudaErrorInvalidValue;
     return with_activation(a.gradient, [&](auto slope) {
       return launch_rows(finish_kernel<None, decltype(slope), S>, grid, 256, 0, stream, a);
     });
