@@ -1,20 +1,75 @@
-# weft_module(NAME DIR DEPS...): the static library NAME from every .cpp directly in DIR but main.cpp.
-function(weft_module name dir)
+# Who may know whom is said once, in docs/layers.txt: the libraries link by its lines.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/layers.txt)
+file(STRINGS ${CMAKE_SOURCE_DIR}/docs/layers.txt lines REGEX "^[a-z_./]+ +=")
+foreach(line IN LISTS lines)
+  if(line MATCHES "^(core|parallel|optim|data|launch|tests)([a-z_/]*) +=(.*)$")
+    set(module ${CMAKE_MATCH_1}${CMAKE_MATCH_2})
+    separate_arguments(WEFT_LAYERS_${module} UNIX_COMMAND "${CMAKE_MATCH_3}")
+    set(WEFT_HAS_LAYERS_${module} TRUE)
+  endif()
+endforeach()
+
+# weft_library(VARIABLE DIR): the name of the library of DIR.
+function(weft_library variable dir)
+  string(REPLACE "/" "_" name ${dir})
+  set(${variable} weft_${name} PARENT_SCOPE)
+endfunction()
+
+# weft_layers(VARIABLE DIR): the libraries that DIR stands on, of those that this build has. For a
+# folder of tests: its own line or that of the nearest folder above which has one; else the module
+# that it mirrors.
+function(weft_layers variable dir)
+  set(line ${dir})
+  if(dir MATCHES "^tests/(.*)")
+    set(mirrored ${CMAKE_MATCH_1})
+    while(NOT WEFT_HAS_LAYERS_${line} AND NOT WEFT_HAS_LAYERS_${mirrored})
+      cmake_path(GET line PARENT_PATH line)
+      cmake_path(GET mirrored PARENT_PATH mirrored)
+      if(mirrored STREQUAL "")
+        message(FATAL_ERROR "docs/layers.txt has no line for ${dir}")
+      endif()
+    endwhile()
+  elseif(NOT WEFT_HAS_LAYERS_${dir})
+    message(FATAL_ERROR "docs/layers.txt has no line for ${dir}")
+  endif()
+  set(modules ${WEFT_LAYERS_${line}})
+  if(NOT WEFT_HAS_LAYERS_${line})
+    set(modules ${mirrored})
+  endif()
+  set(libraries "")
+  foreach(module IN LISTS modules)
+    weft_library(library ${module})
+    list(APPEND libraries $<TARGET_NAME_IF_EXISTS:${library}>)
+  endforeach()
+  set(${variable} ${libraries} PARENT_SCOPE)
+endfunction()
+
+# weft_module(DIR LIBRARIES...): the library of DIR from every .cpp directly in it, upon the modules
+# of its line in docs/layers.txt and the given libraries of others.
+function(weft_module dir)
+  weft_library(name ${dir})
+  weft_layers(layers ${dir})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(NOT sources)
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE weft_flags ${layers} ${ARGN})
+    return()
+  endif()
   add_library(${name} STATIC ${sources})
-  target_link_libraries(${name} PUBLIC weft_flags ${ARGN})
+  target_link_libraries(${name} PUBLIC weft_flags ${layers} ${ARGN})
   target_precompile_headers(${name} REUSE_FROM weft_precompiled)
 endfunction()
 
-# weft_tests(DIR DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR, linked
-# with DEPS alone, so that a module that reaches above itself does not link.
+# weft_tests(DIR LIBRARIES...): one GoogleTest program from every *_test.cpp directly in tests/DIR,
+# linked with what its line in docs/layers.txt names alone, so that a module that reaches above itself
+# does not link.
 function(weft_tests dir)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
   string(REPLACE "/" "_" name ${dir})
+  weft_layers(layers tests/${dir})
   add_executable(test_${name} ${sources})
   target_compile_options(test_${name} PRIVATE ${WEFT_TEST_OPTIMIZATION})
-  target_link_libraries(test_${name} PRIVATE weft_flags ${ARGN} GTest::gtest GTest::gmock
+  target_link_libraries(test_${name} PRIVATE weft_flags ${layers} ${ARGN} GTest::gtest GTest::gmock
                                              GTest::gtest_main)
   target_precompile_headers(test_${name} REUSE_FROM weft_precompiled_tests)
   target_compile_definitions(test_${name} PRIVATE
@@ -71,7 +126,7 @@ endif()
 # How tests start ranks without MPI.
 set(WEFT_TEST_ENV_RANKS ${CMAKE_SOURCE_DIR}/tests/support/env_ranks.py)
 
-# weft_job_tests(DIR NP DEPS...): one GoogleTest program from every *_test.cpp directly in tests/DIR
+# weft_job_tests(DIR NP): one GoogleTest program from every *_test.cpp directly in tests/DIR
 # with the main of tests/support/job_main.cpp, run as one test on NP processes over TCP, and as one
 # under `mpirun -np NP` in builds that have MPI. A second call with another NP runs the same program
 # again.
@@ -81,7 +136,8 @@ function(weft_job_tests dir np)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${dir}/*_test.cpp)
     add_executable(test_${name} ${sources} ${CMAKE_SOURCE_DIR}/tests/support/job_main.cpp)
     target_compile_options(test_${name} PRIVATE ${WEFT_TEST_OPTIMIZATION})
-    target_link_libraries(test_${name} PRIVATE weft_flags weft_comm ${ARGN} GTest::gtest GTest::gmock)
+    weft_layers(layers tests/support)
+    target_link_libraries(test_${name} PRIVATE weft_flags ${layers} GTest::gtest GTest::gmock)
     target_precompile_headers(test_${name} REUSE_FROM weft_precompiled_tests)
     target_compile_definitions(test_${name} PRIVATE
       WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WEFT_SHARED_DATA="${WEFT_SHARED_DATA}")

@@ -5,9 +5,9 @@
 
 #include "core/base/error.h"
 #include "launch/commands/commands.h"
-#include "launch/report_error.h"
-#include "launch/standard_streams.h"
-#include "launch/version.h"
+#include "launch/host/report_error.h"
+#include "launch/host/standard_streams.h"
+#include "launch/host/version.h"
 
 namespace {
 

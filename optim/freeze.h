@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 
 namespace weft {

@@ -12,8 +12,8 @@
 
 #include <vector>
 
-#include "core/dist/mesh.h"
-#include "core/dist/parameter.h"
+#include "core/mesh/mesh.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 
 namespace weft {

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 #include "optim/optimizer_config.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 #include "optim/optimizer_config.h"
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 namespace {

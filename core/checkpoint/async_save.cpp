@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/save_stages.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 namespace {

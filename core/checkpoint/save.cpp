@@ -6,7 +6,7 @@
 #include "core/checkpoint/agreement.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/save_stages.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 

@@ -14,7 +14,7 @@
 #include "core/checkpoint/manifest.h"
 #include "core/checkpoint/publish.h"
 #include "core/checkpoint/shard_file.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 namespace {

@@ -88,7 +88,7 @@ class Device {
 // copies. Automatic is natively where that is faster.
 enum class Bf16Products { automatic, native, converted };
 
-// Devices this build has. core/device/registry.cpp is the only file that knows the backends.
+// Which device a rank works on, and how (core/backends makes it).
 struct DeviceOptions {
   DeviceKind kind = DeviceKind::cpu;
   int threads = 1;                                       // compute threads of a CPU rank (>= 1)
@@ -101,8 +101,6 @@ struct DeviceOptions {
   // Whether the same calls give the same bits again, where a GPU has a faster way without.
   bool deterministic = true;
 };
-// Throws Error{environment} where the build or the machine has no such device.
-std::unique_ptr<Device> make_device(const DeviceOptions& options);
 
 // What this build and this machine offer of CUDA, for people.
 struct CudaReport {
@@ -111,6 +109,5 @@ struct CudaReport {
   std::string problem;               // why no GPU can be used; empty where one can
   std::vector<std::string> devices;  // one line each
 };
-CudaReport cuda_report();
 
 }  // namespace weft

@@ -33,7 +33,4 @@ class Recorder {
   virtual std::unique_ptr<Recording> end(Stream& stream) = 0;
 };
 
-// Null where work on `device` cannot be recorded.
-std::unique_ptr<Recorder> make_recorder(Device& device);
-
 }  // namespace weft

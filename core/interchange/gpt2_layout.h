@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/model/gpt_config.h"
 
 namespace weft {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/checkpoint/files.h"
-#include "core/dist/placement.h"
+#include "core/mesh/placement.h"
 #include "core/model/gpt_config.h"
 
 namespace weft {

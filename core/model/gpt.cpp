@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/dist/upload.h"
+#include "core/mesh/upload.h"
 
 namespace weft {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/model/gpt_config.h"
 #include "core/model/gpt_partition.h"
 

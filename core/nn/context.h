@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/dist/communicator.h"
-#include "core/dist/unit_listener.h"
+#include "core/mesh/communicator.h"
+#include "core/mesh/unit_listener.h"
 #include "core/nn/recompute.h"
 #include "core/nn/side_stream.h"
 #include "core/ops/ops.h"

@@ -2,7 +2,7 @@
 // gives each rank a part of the sum, whose rows are then shared out.
 #pragma once
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/nn/dropout.h"
 #include "core/nn/shared_rows.h"
 

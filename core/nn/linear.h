@@ -15,7 +15,7 @@
 //   compute stream   | dx's product  | dW, db           |
 #pragma once
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/nn/context.h"
 
 namespace weft {

@@ -8,7 +8,7 @@
 // and the sum of each row (Megatron-LM, arXiv 1909.08053, section 3).
 #pragma once
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/nn/context.h"
 
 namespace weft {

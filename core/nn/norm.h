@@ -1,7 +1,7 @@
 // LayerNorm over the width, fused with the residual sum before it.
 #pragma once
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "core/nn/context.h"
 
 namespace weft {

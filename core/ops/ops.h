@@ -219,8 +219,6 @@ class Ops : public Runs<AllOps> {
                            const Tensor& norm, const Tensor& clip, Stream& stream) = 0;
 };
 
-// The operations of `device`. core/ops/registry.cpp is the only file that knows the backends.
-std::unique_ptr<Ops> make_ops(Device& device);
 // Checks shapes, counts working memory by `needs`, which it borrows, and does nothing else: for
 // planning over counting arenas.
 std::unique_ptr<Ops> make_counting_ops(WorkingMemory& needs);

@@ -36,10 +36,6 @@ class WorkingMemory {
                                   const Tensor& k_cache) = 0;
 };
 
-// By rule, without the device: for CPU ranks of so many threads, or for a GPU with every library in
-// place.
-std::unique_ptr<WorkingMemory> make_working_memory(const DeviceOptions& options);
-
 // Blocks of working memory are multiples of this.
 constexpr size_t kWorkingMemoryUnit = 4096;
 constexpr size_t in_working_memory_units(size_t bytes) {

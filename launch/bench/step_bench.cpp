@@ -7,13 +7,13 @@
 #include <array>
 #include <chrono>
 
-#include "core/dist/mesh.h"
-#include "launch/train/bf16_choice.h"
-#include "launch/train/cpu_threads.h"
-#include "launch/train/engine.h"
-#include "launch/train/peak.h"
-#include "launch/train/random_tokens.h"
-#include "launch/train/rank_machine.h"
+#include "core/mesh/mesh.h"
+#include "launch/step/bf16_choice.h"
+#include "launch/step/cpu_threads.h"
+#include "launch/step/engine.h"
+#include "launch/step/peak.h"
+#include "launch/step/random_tokens.h"
+#include "launch/step/rank_machine.h"
 
 namespace weft {
 namespace {

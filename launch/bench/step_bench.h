@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "launch/bench/operation_timer.h"
 #include "launch/config/run_config.h"
-#include "launch/train/contention.h"
-#include "launch/train/peak.h"
+#include "launch/host/contention.h"
+#include "launch/step/peak.h"
 
 namespace weft {
 

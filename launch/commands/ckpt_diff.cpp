@@ -13,7 +13,7 @@
 #include "core/checkpoint/manifest.h"
 #include "launch/commands/ckpt_parts.h"
 #include "launch/config/yaml_tree.h"
-#include "launch/train/run_state.h"
+#include "launch/step/run_state.h"
 
 namespace weft {
 namespace {

@@ -9,19 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 #include "core/base/json_text.h"
 #include "core/device/cpu/thread_team.h"
 #include "core/device/device.h"
 #include "core/ops/check_products.h"
-#include "core/ops/cuda_libraries.h"
+#include "core/ops/cuda/cuda_libraries.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/doctor_libraries.h"
-#include "launch/format_numbers.h"
-#include "launch/machine.h"
-#include "launch/train/cpu_threads.h"
-#include "launch/train/require_memory.h"
-#include "launch/version.h"
+#include "launch/host/machine.h"
+#include "launch/host/version.h"
+#include "launch/show/format_numbers.h"
+#include "launch/step/cpu_threads.h"
+#include "launch/step/require_memory.h"
 
 namespace weft {
 namespace {

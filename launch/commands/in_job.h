@@ -3,9 +3,10 @@
 
 #include <functional>
 
-#include "launch/report_error.h"
+#include "launch/host/report_error.h"
 #include "launch/train/one_program.h"
 #include "parallel/comm/bootstrap.h"
+#include "parallel/transports/transports.h"
 
 namespace weft {
 

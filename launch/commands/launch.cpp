@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 #include "launch/commands/commands.h"
-#include "launch/local_job.h"
+#include "launch/host/local_job.h"
 
 namespace weft {
 namespace {

@@ -15,7 +15,7 @@
 #include "launch/config/load.h"
 #include "launch/plan/plan_text.h"
 #include "launch/plan/timed_schedule.h"
-#include "launch/terminal.h"
+#include "launch/show/terminal.h"
 #include "parallel/pipeline/generators.h"
 
 namespace weft {

@@ -10,8 +10,8 @@
 
 #include "core/base/error.h"
 #include "launch/commands/commands.h"
-#include "launch/progress.h"
-#include "launch/terminal.h"
+#include "launch/show/progress.h"
+#include "launch/show/terminal.h"
 
 namespace weft {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "launch/commands/commands.h"
 #include "launch/commands/in_job.h"
-#include "launch/stop_signal.h"
+#include "launch/host/stop_signal.h"
 #include "launch/train/trainer.h"
 
 namespace weft {

@@ -9,7 +9,7 @@
 
 #include "core/base/fields.h"
 #include "core/device/device.h"
-#include "core/dist/mesh_config.h"
+#include "core/mesh/mesh_config.h"
 #include "core/model/gpt_config.h"
 #include "core/nn/recompute_config.h"
 #include "data/data_config.h"

@@ -2,13 +2,14 @@
 
 #include <filesystem>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/ops/cpu/dnnl_products.h"
-#include "launch/train/checkpoint_path.h"
-#include "launch/train/cpu_threads.h"
-#include "launch/train/require_memory.h"
-#include "launch/train/run_state.h"
+#include "launch/step/checkpoint_path.h"
+#include "launch/step/cpu_threads.h"
+#include "launch/step/require_memory.h"
+#include "launch/step/run_state.h"
 
 namespace weft {
 namespace {

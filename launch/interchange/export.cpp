@@ -16,7 +16,7 @@
 #include "core/interchange/gpt2_layout.h"
 #include "core/interchange/safetensors.h"
 #include "launch/interchange/not_finite.h"
-#include "launch/train/run_state.h"
+#include "launch/step/run_state.h"
 
 namespace weft {
 namespace {

@@ -20,10 +20,10 @@
 #include "core/interchange/safetensors.h"
 #include "data/tokenizer/tokenizer.h"
 #include "launch/config/load.h"
+#include "launch/host/version.h"
 #include "launch/interchange/gpt2_weights.h"
 #include "launch/interchange/not_finite.h"
-#include "launch/train/run_state.h"
-#include "launch/version.h"
+#include "launch/step/run_state.h"
 #include "parallel/comm/bootstrap.h"
 
 namespace weft {

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "parallel/plan/published.h"
+#include "launch/plan/published.h"
 
 namespace weft {
 namespace {

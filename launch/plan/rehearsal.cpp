@@ -1,7 +1,8 @@
 #include "launch/plan/rehearsal.h"
 
-#include "core/device/counting_device.h"
-#include "launch/train/engine.h"
+#include "core/backends/backends.h"
+#include "core/device/cpu/counting_device.h"
+#include "launch/step/engine.h"
 
 namespace weft {
 

@@ -4,9 +4,9 @@
 
 #include <vector>
 
-#include "core/dist/mesh_shape.h"
+#include "core/mesh/mesh_shape.h"
 #include "launch/config/run_config.h"
-#include "launch/train/engine_memory.h"
+#include "launch/step/engine_memory.h"
 #include "parallel/comm/trace.h"
 
 namespace weft {

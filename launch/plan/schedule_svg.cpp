@@ -7,8 +7,8 @@
 
 #include "core/base/error.h"
 #include "launch/plan/timed_schedule.h"
-#include "launch/plot_data.h"
-#include "launch/svg_plot.h"
+#include "launch/show/plot_data.h"
+#include "launch/show/svg_plot.h"
 
 namespace weft {
 namespace {

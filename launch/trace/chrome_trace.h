@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "launch/trace/span_recorder.h"
 
 namespace weft {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "launch/config/run_config.h"
 #include "optim/optimizer.h"
 

@@ -10,7 +10,7 @@
 #include "core/base/error.h"
 #include "core/checkpoint/publish.h"
 #include "core/checkpoint/retention.h"
-#include "launch/version.h"
+#include "launch/host/version.h"
 
 namespace weft {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "core/checkpoint/async_save.h"
 #include "core/checkpoint/checkpoint.h"
+#include "launch/step/engine.h"
+#include "launch/step/run_state.h"
 #include "launch/train/checkpoint_cost.h"
-#include "launch/train/engine.h"
-#include "launch/train/run_state.h"
 
 namespace weft {
 

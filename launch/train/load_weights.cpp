@@ -6,10 +6,10 @@
 #include "core/base/error.h"
 #include "core/base/glob.h"
 #include "core/checkpoint/manifest.h"
-#include "core/dist/placement.h"
+#include "core/mesh/placement.h"
 #include "core/model/gpt_parameters.h"
 #include "launch/config/load.h"
-#include "launch/train/run_state.h"
+#include "launch/step/run_state.h"
 
 namespace weft {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/dist/parameter.h"
+#include "core/mesh/parameter.h"
 #include "launch/config/run_config.h"
 
 namespace weft {

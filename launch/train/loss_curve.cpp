@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "core/base/error.h"
-#include "launch/svg_plot.h"
+#include "launch/show/svg_plot.h"
 
 namespace weft {
 

@@ -4,8 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/base/host_name.h"
+#include "launch/host/version.h"
 #include "launch/train/prepare_run.h"
-#include "launch/version.h"
 
 namespace weft {
 namespace {

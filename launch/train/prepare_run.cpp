@@ -13,10 +13,10 @@
 #include "core/checkpoint/drafts.h"
 #include "core/checkpoint/manifest.h"
 #include "data/content_memory.h"
-#include "launch/cache_folder.h"
 #include "launch/config/load.h"
-#include "launch/report_error.h"
-#include "launch/train/checkpoint_path.h"
+#include "launch/host/cache_folder.h"
+#include "launch/host/report_error.h"
+#include "launch/step/checkpoint_path.h"
 
 namespace weft {
 namespace {

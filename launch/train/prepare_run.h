@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "data/dataset.h"
 #include "launch/config/run_config.h"
-#include "launch/train/run_state.h"
+#include "launch/step/run_state.h"
 #include "launch/train/trainer.h"
 
 namespace weft {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "launch/trace/span_recorder.h"
 
 namespace weft {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "launch/train/run_trace.h"
 
 namespace weft {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "core/base/fields.h"
-#include "core/dist/communicator.h"
-#include "core/dist/mesh_shape.h"
+#include "core/mesh/communicator.h"
+#include "core/mesh/mesh_shape.h"
 
 namespace weft {
 

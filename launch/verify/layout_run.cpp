@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "launch/train/rank_machine.h"
+#include "launch/step/rank_machine.h"
 #include "launch/verify/rank_trace.h"
 #include "optim/schedule.h"
 #include "parallel/comm/bootstrap.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "launch/config/run_config.h"
-#include "launch/train/engine.h"
+#include "launch/step/engine.h"
 #include "launch/verify/fault.h"
 
 namespace weft {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/placement.h"
+#include "core/mesh/placement.h"
 #include "launch/verify/fault.h"
 #include "launch/verify/layout_run.h"
 

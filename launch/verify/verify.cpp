@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "launch/config/cross_check.h"
-#include "launch/train/random_tokens.h"
+#include "launch/step/random_tokens.h"
 #include "optim/schedule.h"
 
 namespace weft {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/base/dtype.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/parse_number.h"
 
 namespace weft {

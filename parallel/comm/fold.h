@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/base/dtype.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 

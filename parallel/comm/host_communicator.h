@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/device/cpu/cpu_device.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/call.h"
 
 namespace weft {

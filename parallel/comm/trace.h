@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/call.h"
 
 namespace weft {

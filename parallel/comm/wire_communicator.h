@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/patience.h"
 #include "parallel/comm/wire.h"
 

@@ -11,8 +11,8 @@
 
 #include <memory>
 
-#include "core/dist/mesh.h"
-#include "core/dist/parameter.h"
+#include "core/mesh/mesh.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 #include "parallel/data/gradient_sum.h"
 #include "parallel/data/unit_gatherer.h"

@@ -14,7 +14,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "core/ops/ops.h"
 #include "parallel/data/gradient_sum.h"
 

@@ -2,8 +2,8 @@
 // over all micro-batches and ranks.
 #pragma once
 
-#include "core/dist/mesh.h"
-#include "core/dist/parameter.h"
+#include "core/mesh/mesh.h"
+#include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 
 namespace weft {

@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/dist/mesh.h"
-#include "core/dist/parameter.h"
+#include "core/mesh/mesh.h"
+#include "core/mesh/parameter.h"
 
 namespace weft {
 

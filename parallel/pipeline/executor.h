@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/device/device.h"
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "core/tensor/arena.h"
 #include "parallel/pipeline/stage_plan.h"
 

@@ -32,7 +32,7 @@ class LayoutsTest(TrainTest):
         self.assertEqual(list(one), list(range(1, 21)))
         for name in ("local2", "local4", "processes2"):
             for step, loss in self.losses(name).items():
-                # Why this bound: tests/launch/train/layouts_test.cpp.
+                # Why this bound: tests/launch/step/layouts_test.cpp.
                 self.assertLessEqual(abs(loss - one[step]), 1e-6 * one[step], f"{name}, {step}")
 
 

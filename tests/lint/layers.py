@@ -24,7 +24,7 @@ class Layers:
     """The parsed docs/layers.txt."""
 
     def __init__(self, text):
-        self.direct, self.foreign, self.sources = {}, {}, []
+        self.direct, self.tests, self.foreign, self.sources = {}, {}, {}, []
         section = None
         for number, line in enumerate(text.splitlines(), 1):
             line = line.split("#")[0].strip()
@@ -34,13 +34,15 @@ class Layers:
                 section = line.strip("[]")
             elif section == "sources":
                 self.sources += line.split()
-            elif section in ("modules", "foreign") and "=" in line:
+            elif section in ("modules", "tests", "foreign") and "=" in line:
                 left, right = line.split("=")
-                table = self.direct if section == "modules" else self.foreign
+                table = {"modules": self.direct, "tests": self.tests, "foreign": self.foreign}[section]
                 table[left.strip()] = right.split()
             else:
                 raise LayersError(f"docs/layers.txt:{number}: cannot read '{line}'")
         self.allowed = {module: self._closure(module, ()) for module in self.direct}
+        for folder, modules in self.tests.items():
+            self.allowed[folder] = set().union(*(self._closure(m, (folder,)) for m in modules))
 
     def _closure(self, module, path):
         if module in path:
@@ -50,12 +52,13 @@ class Layers:
         return {module}.union(*(self._closure(m, path + (module,)) for m in self.direct[module]))
 
     def module_of(self, path):
-        """The longest listed folder or file that contains `path`; for a test, that it mirrors."""
-        found = [m for m in self.direct if is_under(path, m)]
+        """The longest listed folder or file that contains `path`; a test counts as what it mirrors."""
+        mirrored = path.removeprefix("tests/")
+        found = [m for m in self.direct if is_under(mirrored, m)]
+        if mirrored != path:
+            found += [m for m in self.tests if is_under(path, m)]
         if found:
-            return max(found, key=len)
-        if path.startswith("tests/"):
-            return self.module_of(path[len("tests/"):])
+            return max(found, key=lambda m: (len(m.removeprefix("tests/")), m in self.tests))
         raise LayersError(f"{path}: no module of docs/layers.txt contains this file")
 
     def may_include(self, path, target):
@@ -87,6 +90,10 @@ def matches(header, pattern):
     return header.startswith(pattern) if pattern.endswith("/") else header == pattern
 
 
+def folder_of(path):
+    return path.rsplit("/", 1)[0]
+
+
 def source_files(root):
     for top in TOP_FOLDERS:
         for path in sorted((root / top).rglob("*")):
@@ -111,10 +118,27 @@ def check_include(layers, root, path, quote, target):
         yield f"<{target}> in a header; include it in one .cpp"
 
 
+def check_edges(layers, seen):
+    """Yields what is wrong with the table itself; `seen` holds the (from, to) paths of all includes
+    among project files."""
+    used = {(layers.module_of(a), layers.module_of(b)) for a, b in seen}
+    for module, named in layers.direct.items():
+        for other in named:
+            if (module, other) not in used:
+                yield f"docs/layers.txt: {module} names {other}, of which it includes nothing"
+            above = [m for m in named if m != other and other in layers.allowed[m]]
+            if above:
+                yield f"docs/layers.txt: {module} names {other}, which {above[0]} brings already"
+    folders = {(folder_of(a), folder_of(b)) for a, b in seen}
+    for a, b in sorted(folders):
+        if a < b and (b, a) in folders:
+            yield f"{a} and {b} include each other"
+
+
 def check(root):
     """All violations below `root`, as printable lines, and the number of includes seen."""
     layers = Layers((root / "docs/layers.txt").read_text())
-    violations, count = [], 0
+    violations, count, seen = [], 0, set()
     for file in source_files(root):
         path = file.relative_to(root).as_posix()
         lines = file.read_text().splitlines()
@@ -130,6 +154,11 @@ def check(root):
             except LayersError as error:
                 problems = [str(error)]
             violations += [f"{path}:{number}: {problem}" for problem in problems]
+            quote, target = include.groups()
+            if quote == '"' and not problems and not path.startswith("tests/"):
+                seen.add((path, target))
+    if not violations:
+        violations += check_edges(layers, seen)
     return violations, count
 
 

@@ -13,6 +13,7 @@ core/base = # the bottom
 core/ops = core/base
 data = core/base
 launch = data core/ops
+[tests]
 tests/launch = launch
 [foreign]
 mpi.h = launch/mpi.cpp
@@ -26,7 +27,8 @@ TREE = {
     "core/base/error.h": "#pragma once\n#include <string>\n",
     "core/ops/ops.h": '#pragma once\n#include "core/base/error.h"\n',
     "data/data.cpp": '#include "core/base/error.h"\n#include <nlohmann/json.hpp>\n',
-    "launch/mpi.cpp": '#include <mpi.h>\n#include "core/ops/ops.h"\n',
+    "launch/mpi.cpp": '#include <mpi.h>\n#include "core/ops/ops.h"\n#include "data/data.h"\n',
+    "data/data.h": "#pragma once\n",
     "launch/run.h": "#pragma once\n",
     "tests/core/ops/ops_test.cpp": '#include "core/ops/ops.h"\n#include "core/base/error.h"\n',
     "tests/launch/helper.h": "#pragma once\n",
@@ -90,6 +92,25 @@ class LayersTest(unittest.TestCase):
 
     def test_finds_a_file_of_no_module(self):
         self.assert_finds("no module", {"core/new/a.cpp": '#include "core/base/error.h"\n'})
+
+    def test_finds_an_edge_that_is_not_there(self):
+        self.assert_finds("launch names data, of which it includes nothing",
+                          {"launch/mpi.cpp": '#include "core/ops/ops.h"\n'})
+        self.assert_finds("launch names core/base, which data brings already",
+                          {"docs/layers.txt": RULES.replace("launch = data", "launch = core/base data"),
+                           "launch/base.cpp": '#include "core/base/error.h"\n'})
+
+    def test_finds_two_folders_that_include_each_other(self):
+        self.assert_finds("data and data/text include each other",
+                          {"data/text/a.cpp": '#include "data/b.h"\n', "data/text/a.h": "#pragma once\n",
+                           "data/b.h": "#pragma once\n", "data/b.cpp": '#include "data/text/a.h"\n'})
+
+    def test_lets_a_line_of_tests_replace_what_they_mirror(self):
+        test = {"tests/core/ops/a_test.cpp": '#include "data/b.h"\n', "data/b.h": "#pragma once\n"}
+        self.assert_finds("is not below", test)
+        rules = RULES.replace("[foreign]", "tests/core/ops = data\n[foreign]")
+        self.assertEqual(violations({**test, "docs/layers.txt": rules,
+                                     "tests/core/ops/ops_test.cpp": '#include "core/base/error.h"\n'}), [])
 
     def test_refuses_a_cycle_and_an_unknown_module(self):
         with self.assertRaisesRegex(layers.LayersError, "cycle core/base -> launch -> data"):

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "core/device/cpu/cpu_device.h"
-#include "core/dist/communicator.h"
 #include "core/kernels/storage.h"
+#include "core/mesh/communicator.h"
 
 namespace weft::testing {
 

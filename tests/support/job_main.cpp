@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "parallel/comm/bootstrap.h"
+#include "parallel/transports/transports.h"
 
 namespace weft::testing {
 namespace {

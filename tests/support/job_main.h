@@ -1,7 +1,7 @@
 // The job that a test program is one rank of (cmake: weft_job_tests).
 #pragma once
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft::testing {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/device/cpu/cpu_device.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft::testing {
 

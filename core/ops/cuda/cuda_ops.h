@@ -12,10 +12,10 @@
 
 #include "core/device/cuda/cuda_device.h"
 #include "core/ops/check.h"
+#include "core/ops/cuda/cuda_libraries.h"
 #include "core/ops/cuda/cudnn_attention.h"
 #include "core/ops/cuda/gemm.h"
-#include "core/ops/cuda_libraries.h"
-#include "core/ops/cuda_working_memory.h"
+#include "core/ops/cuda/working_memory.h"
 
 namespace weft {
 

@@ -8,7 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/device/cuda/cuda_error.h"
-#include "core/ops/cuda_working_memory.h"
+#include "core/ops/cuda/working_memory.h"
 
 namespace weft {
 namespace {

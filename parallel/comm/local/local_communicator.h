@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/local/local_group.h"
 
 namespace weft {

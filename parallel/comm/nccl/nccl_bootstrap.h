@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/nccl/nccl_api.h"
 #include "parallel/comm/options.h"
 

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/nccl/nccl_watch.h"
 
 namespace weft {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 #include "parallel/comm/options.h"
 #include "parallel/comm/tcp/socket.h"
 

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "core/backends/backends.h"
 #include "core/checkpoint/files.h"
 #include "tests/core/checkpoint/fake_ranks.h"
 #include "tests/core/checkpoint/fixture.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 

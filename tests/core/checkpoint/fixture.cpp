@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 #include "core/base/philox.h"
 #include "tests/core/checkpoint/fake_ranks.h"

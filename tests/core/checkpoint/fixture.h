@@ -11,7 +11,7 @@
 
 #include "core/checkpoint/async_save.h"
 #include "core/checkpoint/checkpoint.h"
-#include "core/dist/communicator.h"
+#include "core/mesh/communicator.h"
 
 namespace weft {
 

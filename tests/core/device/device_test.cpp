@@ -4,8 +4,9 @@
 
 #include <cstring>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
-#include "core/device/counting_device.h"
+#include "core/device/cpu/counting_device.h"
 
 namespace weft {
 namespace {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/device/device.h"
 
 namespace weft {

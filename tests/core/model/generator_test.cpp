@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 
 namespace weft {

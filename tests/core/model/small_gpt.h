@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/base/philox.h"
 #include "core/model/gpt.h"
 

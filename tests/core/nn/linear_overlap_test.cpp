@@ -10,6 +10,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/nn/linear.h"
 #include "core/ops/observed.h"

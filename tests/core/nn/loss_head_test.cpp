@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/base/philox.h"
 
 namespace weft {

@@ -1,9 +1,10 @@
 // In which order the ring is driven: the next block travels before the present one is computed.
-// What it computes is tests/launch/train/layouts_test.cpp's to hold.
+// What it computes is tests/launch/step/layouts_test.cpp's to hold.
 #include "core/nn/ring_attention.h"
 
 #include <gtest/gtest.h>
 
+#include "core/backends/backends.h"
 #include "core/ops/observed.h"
 
 namespace weft {

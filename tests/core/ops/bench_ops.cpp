@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "core/backends/backends.h"
 #include "tests/core/ops/op_case.h"
 
 namespace weft::cases {

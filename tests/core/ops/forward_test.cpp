@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/backends/backends.h"
 #include "tests/core/ops/op_case.h"
 
 namespace weft::cases {

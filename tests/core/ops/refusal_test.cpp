@@ -2,6 +2,7 @@
 // and what their backend does not have.
 #include <gtest/gtest.h>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 #include "core/ops/ops.h"
 

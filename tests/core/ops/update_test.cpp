@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/ops/ops.h"
 
 namespace weft {

@@ -3,7 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/ops/cuda_working_memory.h"
+#include "core/backends/backends.h"
+#include "core/ops/cuda/working_memory.h"
 #include "tests/core/ops/op_case.h"
 
 namespace weft {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "launch/plan/plan_text.h"
-#include "launch/train/random_tokens.h"
-#include "launch/train/rank_machine.h"
+#include "launch/step/random_tokens.h"
+#include "launch/step/rank_machine.h"
 #include "parallel/comm/bootstrap.h"
 #include "tests/launch/small_runs.h"
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "core/backends/backends.h"
 #include "core/device/cpu/cpu_device.h"
 #include "launch/trace/chrome_trace.h"
 

@@ -13,7 +13,7 @@
 
 #include "core/base/error.h"
 #include "launch/train/checkpointer.h"
-#include "tests/launch/train/engine_rank.h"
+#include "tests/launch/engine_rank.h"
 
 namespace weft {
 namespace {

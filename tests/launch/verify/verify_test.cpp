@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "launch/train/random_tokens.h"
+#include "launch/step/random_tokens.h"
 #include "tests/launch/small_runs.h"
 
 namespace weft {

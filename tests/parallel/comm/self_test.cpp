@@ -4,6 +4,7 @@
 #include <string>
 
 #include "parallel/comm/bootstrap.h"
+#include "parallel/transports/transports.h"
 #include "tests/support/collective_cases.h"
 
 namespace weft {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "parallel/comm/bootstrap.h"
 #include "tests/support/collective_cases.h"
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "core/backends/backends.h"
 #include "parallel/comm/bootstrap.h"
 #include "parallel/pipeline/generators.h"
 #include "parallel/pipeline/validate.h"

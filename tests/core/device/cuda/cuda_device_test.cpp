@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 
 namespace weft {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/backends/backends.h"
 #include "core/base/error.h"
 #include "core/device/recorder.h"
 

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "core/backends/backends.h"
+
 namespace weft {
 namespace {
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/backends/backends.h"
 #include "core/ops/cpu/cpu_ops.h"
 #include "core/ops/cpu/dnnl_products.h"
 #include "tests/core/ops/op_case.h"

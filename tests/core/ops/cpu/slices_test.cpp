@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "core/backends/backends.h"
 #include "core/ops/check_products.h"
 #include "core/ops/cpu/cpu_ops.h"
 #include "core/ops/cpu/dnnl_products.h"

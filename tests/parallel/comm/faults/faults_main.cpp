@@ -11,6 +11,7 @@
 
 #include "core/device/cpu/cpu_device.h"
 #include "parallel/comm/bootstrap.h"
+#include "parallel/transports/transports.h"
 
 namespace {
 

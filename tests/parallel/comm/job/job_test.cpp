@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "parallel/comm/bootstrap.h"
 #include "tests/support/allocation_count.h"
 #include "tests/support/collective_cases.h"

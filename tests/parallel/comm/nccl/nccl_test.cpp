@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "core/dist/mesh.h"
+#include "core/mesh/mesh.h"
 #include "parallel/comm/bootstrap.h"
 #include "parallel/comm/nccl/nccl_bootstrap.h"
 #include "tests/support/collective_cases.h"

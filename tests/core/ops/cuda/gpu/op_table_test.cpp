@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/backends/backends.h"
 #include "tests/core/ops/op_case.h"
 
 namespace weft::cases {

@@ -1,0 +1,118 @@
+#include "core/mesh/mesh.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+
+namespace weft {
+namespace {
+
+constexpr AxisSet kEveryAxis{Axis::dp, Axis::cp, Axis::tp, Axis::pp};
+
+std::string to_string(const MeshShape& s) {
+  return fmt::format("dp={} cp={} tp={} pp={}", s.dp, s.cp, s.tp, s.pp);
+}
+
+void check_extents(const MeshShape& shape) {
+  if (std::min({shape.dp, shape.cp, shape.tp, shape.pp}) >= 1) return;
+  fail(ErrorKind::config, "mesh {}: every axis needs at least 1 rank", to_string(shape));
+}
+
+// Checks before the rank's coordinate is computed from the shape.
+const MeshShape& checked(const MeshShape& shape, int size) {
+  check_extents(shape);
+  if (shape.world() == size) return shape;
+  const int others = shape.cp * shape.tp * shape.pp;
+  if (size % others == 0) {
+    fail(ErrorKind::config,
+         "mesh {} has {} ranks, the job has {}; set mesh.dp to {} or start {} ranks",
+         to_string(shape), shape.world(), size, size / others, shape.world());
+  }
+  fail(ErrorKind::config,
+       "mesh {} has {} ranks, the job has {}, which cp * tp * pp = {} does not divide; start a "
+       "multiple of {} ranks or choose cp, tp and pp whose product divides {}",
+       to_string(shape), shape.world(), size, others, others, size);
+}
+
+const MeshShape& checked_shape(const MeshShape& shape) {
+  check_extents(shape);
+  return shape;
+}
+
+}  // namespace
+
+std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshShape& shape) {
+  std::vector<int> ranks;
+  for (int r = 0; r < shape.world(); ++r) {
+    const MeshCoord other = coord_of(r, shape);
+    const bool together = std::ranges::all_of(
+        std::array{Axis::dp, Axis::cp, Axis::tp, Axis::pp},
+        [&](Axis a) { return axes.contains(a) || other.index(a) == coord.index(a); });
+    if (together) ranks.push_back(r);
+  }
+  return ranks;
+}
+
+Mesh::Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate)
+    : shape_(checked(shape, bootstrap.size())),
+      rank_(bootstrap.rank()),
+      coord_(coord_of(rank_, shape_)) {
+  make_groups([&](const std::string& axis, const std::vector<int>& ranks) {
+    std::unique_ptr<Communicator> comm = bootstrap.split(ranks.front(), rank_, axis);
+    return decorate ? decorate(std::move(comm), ranks) : std::move(comm);
+  });
+}
+
+Mesh::Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group)
+    : shape_(checked_shape(shape)), rank_(rank), coord_(coord_of(rank, shape_)) {
+  make_groups([&](const std::string& axis, const std::vector<int>& ranks) {
+    const auto me = std::ranges::find(ranks, rank_) - ranks.begin();
+    return make_group(axis, static_cast<int>(me), static_cast<int>(ranks.size()));
+  });
+}
+
+void Mesh::make_groups(const Make& make) {
+  const auto group = [&](AxisSet axes) { return group_ranks(coord_, axes, shape_); };
+  world_ = make("world", group(kEveryAxis));
+  for (const Axis a : {Axis::dp, Axis::cp, Axis::tp, Axis::pp}) {
+    axes_[static_cast<size_t>(a)] = make(std::string(name(a)), group({a}));
+  }
+  gradient_ = make("dp+cp", group({Axis::dp, Axis::cp}));
+  if (shape_.pp > 1) make_channels(make);
+}
+
+// The road from stage s to the next is made in one collective call with those of every second other
+// stage; the last stage of an odd number shares both its ends and comes in a third.
+void Mesh::make_channels(const Make& make) {
+  const int stages = shape_.pp;
+  const auto stage_rank = [&](int stage) {
+    MeshCoord at = coord_;
+    at.pp = stage;
+    return rank_of(at, shape_);
+  };
+  const auto turn_of = [stages](int from) {
+    return stages % 2 == 1 && from == stages - 1 ? 2 : from % 2;
+  };
+  const int before = (coord_.pp + stages - 1) % stages;
+  for (int turn = 0; turn < (stages % 2 == 1 ? 3 : 2); ++turn) {
+    const bool leaves = turn_of(coord_.pp) == turn;  // the road from here is made
+    const bool arrives = turn_of(before) == turn;
+    std::vector<int> ranks{rank_};
+    if (leaves) ranks.push_back(stage_rank((coord_.pp + 1) % stages));
+    if (arrives) ranks.push_back(stage_rank(before));
+    std::ranges::sort(ranks);
+    std::unique_ptr<Communicator> act = make("pp.act", ranks);
+    std::unique_ptr<Communicator> grad = make("pp.grad", ranks);
+    if (leaves) {
+      channels_.act_out = std::move(act);
+      channels_.grad_in = std::move(grad);
+    } else if (arrives) {
+      channels_.act_in = std::move(act);
+      channels_.grad_out = std::move(grad);
+    }
+  }
+}
+
+}  // namespace weft

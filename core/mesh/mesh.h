@@ -1,0 +1,78 @@
+// Mesh: the communicators of one rank, one for each axis, one for the world, one for gradients, and
+// the channels to the neighbouring pipeline stages.
+//
+//   Mesh mesh(*bootstrap, {.dp = 2, .tp = 2});
+//   mesh.axis(Axis::tp).all_reduce(partial, ReduceOp::sum, stream);
+//
+// The groups of an axis are the ranks that differ in its coordinate alone, in the order of that
+// coordinate. A group of one rank is a communicator that does nothing.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/mesh/communicator.h"
+#include "core/mesh/mesh_shape.h"
+
+namespace weft {
+
+// World ranks that share every coordinate of `coord` on the axes that are not in `axes`, in world
+// order.
+std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshShape& shape);
+
+// A pipeline's one-way roads of one rank, each a group of the two ranks at its ends, so that no
+// message waits behind one for somebody else. The stages form a ring: the last one's next is the
+// first. Null without a pipeline.
+struct PipelineChannels {
+  std::unique_ptr<Communicator> act_out;   // activations to the next stage
+  std::unique_ptr<Communicator> act_in;    // activations from the stage before
+  std::unique_ptr<Communicator> grad_out;  // gradients to the stage before
+  std::unique_ptr<Communicator> grad_in;   // gradients from the next stage
+};
+
+class Mesh {
+ public:
+  // Wraps a communicator that the mesh is about to own, for example to trace it; `ranks` are the
+  // world ranks of its group.
+  using Decorate = std::function<std::unique_ptr<Communicator>(std::unique_ptr<Communicator>,
+                                                               const std::vector<int>& ranks)>;
+  // The communicator of a group that has `size` ranks, of which this is number `rank`.
+  using MakeGroup =
+      std::function<std::unique_ptr<Communicator>(const std::string& axis, int rank, int size)>;
+
+  // Collective: all ranks call it with the same shape. Throws Error{config} if the shape does not
+  // have as many ranks as the job.
+  Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate = {});
+  // The mesh that `rank` of a job of this shape would have, from communicators made without peers:
+  // for planners. Throws Error{config} if the shape is not valid.
+  Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group);
+
+  const MeshShape& shape() const { return shape_; }
+  const MeshCoord& coord() const { return coord_; }
+  int rank() const { return rank_; }
+  Communicator& axis(Axis axis) { return *axes_[static_cast<size_t>(axis)]; }
+  Communicator& world() { return *world_; }
+  // dp and cp together: the ranks that hold the same parameters and see other tokens.
+  Communicator& gradient() { return *gradient_; }
+  PipelineChannels& channels() { return channels_; }
+
+ private:
+  // The group of `ranks`, world ranks in order, of which this is one.
+  using Make = std::function<std::unique_ptr<Communicator>(const std::string&,
+                                                           const std::vector<int>& ranks)>;
+  void make_groups(const Make& make);
+  void make_channels(const Make& make);
+
+  MeshShape shape_;
+  int rank_;
+  MeshCoord coord_;
+  std::array<std::unique_ptr<Communicator>, kAxes> axes_;
+  std::unique_ptr<Communicator> world_;
+  std::unique_ptr<Communicator> gradient_;
+  PipelineChannels channels_;
+};
+
+}  // namespace weft
