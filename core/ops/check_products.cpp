@@ -1,5 +1,6 @@
 #include "core/ops/check_products.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -19,7 +20,20 @@ constexpr Form kForms[] = {{"x w^T", false, true, false},
                            {"dy^T x", true, false, false},
                            {"dy^T x added", true, false, true}};
 
-constexpr int64_t kDepth = 40;
+struct Size {
+  int64_t m, n;
+};
+
+// The first gives every thread a part, none of them even. Of the others the last thread gets one
+// row or one column of a wider matrix, a vector whose elements may lie apart; a single thread gets
+// one row or one column in all, as of one token.
+std::array<Size, 3> sizes_for(int threads) {
+  return {{{16 * threads + 3, 48 * threads + 5},
+           {16 * (threads - 1) + 1, 48},
+           {16, 48 * (threads - 1) + 1}}};
+}
+
+constexpr int64_t kDepth = 48;
 constexpr float kBefore = 3;  // what a product is added to
 
 // Small whole numbers: their products and sums are exact in every type.
@@ -36,14 +50,13 @@ float product_value(int64_t row, int64_t column) {
 
 class ProductCheck {
  public:
-  ProductCheck(Device& device, Ops& ops, Stream& stream, DType type)
+  ProductCheck(Device& device, Ops& ops, Stream& stream, DType type, const Size& size)
       : device_(device),
         ops_(ops),
         stream_(stream),
         type_(type),
-        // Every thread gets a part, none of them even.
-        m_(16 * device.threads() + 3),
-        n_(48 * device.threads() + 5),
+        m_(size.m),
+        n_(size.n),
         arena_("product check", device,
                2 * static_cast<size_t>((m_ + n_) * kDepth + m_ * n_) * sizeof(float) + (1 << 12)) {}
 
@@ -109,8 +122,10 @@ class ProductCheck {
 }  // namespace
 
 void check_products(Device& device, Ops& ops, Stream& stream, DType type) {
-  ProductCheck check(device, ops, stream, type);
-  for (const Form& form : kForms) check.run(form);
+  for (const Size& size : sizes_for(device.threads())) {
+    ProductCheck check(device, ops, stream, type, size);
+    for (const Form& form : kForms) check.run(form);
+  }
 }
 
 }  // namespace weft

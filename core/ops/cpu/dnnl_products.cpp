@@ -3,6 +3,7 @@
 #include <dnnl.h>
 
 #include <array>
+#include <cstring>
 #include <dnnl.hpp>
 #include <map>
 #include <string_view>
@@ -36,19 +37,55 @@ memory::desc matrix(int64_t rows, int64_t columns, int64_t stride, bool transpos
 // The rows of the whole b in memory.
 int64_t b_stride(const ProductShape& s) { return s.transpose_b ? s.k : s.n; }
 
+// A vector whose elements lie apart, which oneDNN gets as a copy whose elements lie side by
+// side: 3.7 computes wrong products of the one row of a transposed a, and of the one column of a
+// wider out, for it takes their elements to be neighbours.
+struct ScatteredVector {
+  int64_t count = 0, stride = 0;  // in elements; count 0 where nothing is to be copied
+  size_t element = 0;             // bytes
+
+  size_t bytes() const { return in_working_memory_units(static_cast<size_t>(count) * element); }
+  void gather(const std::byte* from, std::byte* to) const {
+    for (int64_t i = 0; i < count; ++i) std::memcpy(at(to, i, 1), at(from, i, stride), element);
+  }
+  void scatter(const std::byte* from, std::byte* to) const {
+    for (int64_t i = 0; i < count; ++i) std::memcpy(at(to, i, stride), at(from, i, 1), element);
+  }
+
+ private:
+  template <typename Byte>
+  Byte* at(Byte* first, int64_t i, int64_t apart) const {
+    return first + static_cast<size_t>(i * apart) * element;
+  }
+};
+
+ScatteredVector row_of_a(const ProductShape& s, const Slice& slice, DType operands) {
+  if (!s.transpose_a || slice.rows() != 1 || s.a_stride == 1) return {};
+  return {.count = s.k, .stride = s.a_stride, .element = size_of(operands)};
+}
+
+ScatteredVector column_of_out(const ProductShape& s, const Slice& slice) {
+  if (slice.columns() != 1 || s.out_stride == 1) return {};
+  return {.count = slice.rows(), .stride = s.out_stride, .element = sizeof(float)};
+}
+
 struct Matrices {
   memory::desc a, b, out;
 
-  Matrices(const ProductShape& s, const Slice& slice, memory::data_type type)
-      : a(matrix(slice.rows(), s.k, s.a_stride, s.transpose_a, type)),
-        b(matrix(s.k, slice.columns(), b_stride(s), s.transpose_b, type)),
-        out(matrix(slice.rows(), slice.columns(), s.out_stride, false, memory::data_type::f32)) {}
+  Matrices(const ProductShape& s, const Slice& slice, DType operands)
+      : a(row_of_a(s, slice, operands).count > 0
+              ? matrix(1, s.k, s.k, false, type_of(operands))
+              : matrix(slice.rows(), s.k, s.a_stride, s.transpose_a, type_of(operands))),
+        b(matrix(s.k, slice.columns(), b_stride(s), s.transpose_b, type_of(operands))),
+        out(matrix(slice.rows(), slice.columns(),
+                   column_of_out(s, slice).count > 0 ? 1 : s.out_stride, false,
+                   memory::data_type::f32)) {}
 };
 
 // False where oneDNN has no such product on this CPU.
 Descriptor describe(const ProductShape& shape, const Slice& slice, DType operands,
                     const dnnl::engine& engine) {
-  const Matrices m(shape, slice, type_of(operands));
+  const Matrices m(shape, slice, operands);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (shape.accumulate) {
@@ -69,20 +106,45 @@ struct SliceProduct {
   dnnl::matmul primitive;
   dnnl::stream stream;
   memory a, b, out, scratchpad;
-  size_t scratchpad_bytes;
+  ScatteredVector scattered_a, scattered_out;
+  size_t primitive_bytes;
+  std::byte* room = nullptr;  // of a call
 
-  SliceProduct(const Descriptor& d, const dnnl::engine& engine)
+  SliceProduct(const Descriptor& d, const dnnl::engine& engine, const ScatteredVector& row,
+               const ScatteredVector& column)
       : primitive(d),
         stream(engine),
         a(d.src_desc(), engine, DNNL_MEMORY_NONE),
         b(d.weights_desc(), engine, DNNL_MEMORY_NONE),
         out(d.dst_desc(), engine, DNNL_MEMORY_NONE),
         scratchpad(d.scratchpad_desc(), engine, DNNL_MEMORY_NONE),
-        scratchpad_bytes(in_working_memory_units(d.scratchpad_desc().get_size())) {}
+        scattered_a(row),
+        scattered_out(column),
+        primitive_bytes(in_working_memory_units(d.scratchpad_desc().get_size())) {}
 
-  int run(const void* a_at, const void* b_at, float* out_at) {
-    a.set_data_handle(const_cast<void*>(a_at));
-    b.set_data_handle(const_cast<void*>(b_at));
+  size_t scratchpad_bytes() const {
+    return primitive_bytes + scattered_a.bytes() + scattered_out.bytes();
+  }
+
+  int run(const std::byte* a_at, const std::byte* b_at, float* out_at) {
+    auto* out_bytes = reinterpret_cast<std::byte*>(out_at);
+    std::byte* a_copy = room + primitive_bytes;
+    std::byte* out_copy = a_copy + scattered_a.bytes();
+    scattered_a.gather(a_at, a_copy);
+    // Also what is not added to: it holds the mark by which an unwritten product is known.
+    scattered_out.gather(out_bytes, out_copy);
+    const bool copied = scattered_out.count > 0;
+    const int status =
+        execute(scattered_a.count > 0 ? a_copy : a_at, b_at, copied ? out_copy : out_bytes);
+    scattered_out.scatter(out_copy, out_bytes);
+    return status;
+  }
+
+ private:
+  int execute(const std::byte* a_at, const std::byte* b_at, std::byte* out_at) {
+    scratchpad.set_data_handle(room);
+    a.set_data_handle(const_cast<std::byte*>(a_at));
+    b.set_data_handle(const_cast<std::byte*>(b_at));
     out.set_data_handle(out_at);
     const std::array<dnnl_exec_arg_t, 4> arguments{{{DNNL_ARG_SRC, a.get()},
                                                     {DNNL_ARG_WEIGHTS, b.get()},
@@ -128,8 +190,11 @@ struct DnnlProducts::State {
       const Descriptor descriptor = describe(shape, slice, operands, engine);
       WEFT_CHECK(descriptor, "oneDNN has no {}x{}x{} product of {}", slice.rows(), slice.columns(),
                  shape.k, name(operands));
-      const auto& part = product.parts.try_emplace(i, descriptor, engine).first->second;
-      product.scratchpad_bytes += part.scratchpad_bytes;
+      const auto& part = product.parts
+                             .try_emplace(i, descriptor, engine, row_of_a(shape, slice, operands),
+                                          column_of_out(shape, slice))
+                             .first->second;
+      product.scratchpad_bytes += part.scratchpad_bytes();
     }
     return product;
   }
@@ -189,8 +254,8 @@ void DnnlProducts::run(const ProductShape& shape, const void* a, const void* b, 
   Product& product = state_->find(shape, threads);
   auto* room = static_cast<std::byte*>(scratchpad);
   for (auto& [i, part] : product.parts) {
-    part.scratchpad.set_data_handle(room);
-    room += part.scratchpad_bytes;
+    part.room = room;
+    room += part.scratchpad_bytes();
   }
   const auto bytes = static_cast<int64_t>(size_of(state_->operands));
   const auto* a_bytes = static_cast<const std::byte*>(a);

@@ -119,6 +119,41 @@ TEST_P(DnnlProductsTest, AreSumsInF32) {
   }
 }
 
+// Vectors, however they lie: whole, as a row or column of a wider a, into a column of a wider out,
+// and as what is left of a matrix for the last thread (17 rows or 97 columns).
+TEST_P(DnnlProductsTest, AreSumsOfVectorsThatLieScattered) {
+  constexpr int64_t kSpare = 5;
+  std::vector<Case> cases;
+  for (const int64_t m : {1, 2, 17}) {
+    for (const int64_t n : {1, 2, 49, 97}) {
+      for (const int64_t k : {1, 2, 65}) cases.push_back({m, n, k});
+    }
+  }
+  cases.push_back({17, 48, 512});  // large enough for slices, of 16 rows and of 1
+  cases.push_back({8, 97, 512});   // of 48 columns twice and of 1
+  for (const Case& c : cases) {
+    for (int form = 0; form < 32; ++form) {
+      const bool transpose_a = (form & 1) != 0;
+      const int64_t a_spare = (form & 8) != 0 ? kSpare : 0;
+      const ProductShape s{.m = c.m,
+                           .n = c.n,
+                           .k = c.k,
+                           .a_stride = (transpose_a ? c.m : c.k) + a_spare,
+                           .out_stride = c.n + ((form & 16) != 0 ? kSpare : 0),
+                           .transpose_a = transpose_a,
+                           .transpose_b = (form & 2) != 0,
+                           .accumulate = (form & 4) != 0};
+      SCOPED_TRACE(testing::Message() << c.m << "x" << c.n << "x" << c.k << " form " << form);
+      const std::vector<float> a = draw((transpose_a ? c.k : c.m) * s.a_stride, 1);
+      const std::vector<float> b = draw(c.k * c.n, 2);
+      const std::vector<float> out = draw(c.m * s.out_stride, 3);
+      for (const int threads : {1, 3}) {
+        check(s, 0, a, b, out, multiply(s, a, 0, b, out, threads));
+      }
+    }
+  }
+}
+
 // The primitive of a shape is made once; later calls bring other memory.
 TEST_P(DnnlProductsTest, GiveTheSameBitsAgain) {
   const ProductShape s{.m = 130, .n = 70, .k = 515, .a_stride = 515, .out_stride = 70};
