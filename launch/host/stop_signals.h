@@ -20,7 +20,8 @@ std::span<const StopSignalKind> stop_signals();
 // The row of one of them.
 const StopSignalKind& stop_signal(int number);
 
-// Those to take in this process: all but the warnings it was started to ignore (nohup).
+// Those to take in this process: all but the warnings it was started to ignore (nohup). A handler
+// that a library has installed for one of them is taken away.
 sigset_t stop_signals_to_take();
 
 // Ends this process as the signal does where nobody takes it.

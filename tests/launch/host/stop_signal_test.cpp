@@ -56,6 +56,20 @@ TEST(StopSignalDeath, IsARequestOfARun) {
   }
 }
 
+TEST(StopSignalDeath, TakesAwayTheHandlerOfALibrary) {
+  for (const StopSignalKind& s : stop_signals()) {
+    EXPECT_EXIT(
+        {
+          std::signal(s.number, [](int) { _exit(2); });
+          stop_signals_to_take();
+          struct sigaction now {};
+          sigaction(s.number, nullptr, &now);
+          _exit(now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN ? 7 : 1);
+        },
+        ExitedWithCode(7), "");
+  }
+}
+
 TEST(Insistence, EndsTheProgramASecondAfterTheFirst) {
   using std::chrono::milliseconds;
   const Insistence::Time start{};
