@@ -92,19 +92,34 @@ function(weft_tests dir)
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${environment_file})
 endfunction()
 
-# What every test runs with. Open MPI: root may launch (containers), more ranks than cores, which
-# then yield instead of spinning through a time slice, and no traffic beyond this machine. What runs
-# keep of the machine stays in the build folder.
+# What every test runs with. Open MPI: root may launch (containers), more ranks than cores, unbound, which
+# then yield instead of spinning through a time slice, and no traffic beyond this machine. Open MPI 5
+# starts ranks by PRRTE and PMIx, which have names of their own for that. PRRTE insists on an interface
+# beside lo to listen on, where nobody comes. What runs keep of the machine stays in the build folder.
 set(WEFT_TEST_ENVIRONMENT
     WEFT_CACHE=${CMAKE_BINARY_DIR}/test-cache
     OMPI_ALLOW_RUN_AS_ROOT=1
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    OMPI_MCA_rmaps_base_oversubscribe=1
-    OMPI_MCA_hwloc_base_binding_policy=none
     OMPI_MCA_mpi_yield_when_idle=1
-    OMPI_MCA_plm=isolated
-    OMPI_MCA_oob_tcp_if_include=lo
-    OMPI_MCA_btl=self,vader)
+    OMPI_MCA_pml=ob1)
+set(mpirun_version "")
+if(TARGET weft_mpi)
+  execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE mpirun_version ERROR_QUIET)
+endif()
+if(mpirun_version MATCHES "Open MPI\\) ([0-9]+)" AND CMAKE_MATCH_1 GREATER_EQUAL 5)
+  list(APPEND WEFT_TEST_ENVIRONMENT
+       PRTE_MCA_rmaps_default_mapping_policy=:OVERSUBSCRIBE
+       PRTE_MCA_hwloc_default_binding_policy=none
+       PMIX_MCA_ptl_base_if_include=lo
+       OMPI_MCA_btl=self,sm)
+else()
+  list(APPEND WEFT_TEST_ENVIRONMENT
+       OMPI_MCA_rmaps_base_oversubscribe=1
+       OMPI_MCA_hwloc_base_binding_policy=none
+       OMPI_MCA_plm=isolated
+       OMPI_MCA_oob_tcp_if_include=lo
+       OMPI_MCA_btl=self,vader)
+endif()
 if(WEFT_SANITIZE STREQUAL "thread")
   list(APPEND WEFT_TEST_ENVIRONMENT
        "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp:halt_on_error=1:second_deadlock_stack=1"
@@ -115,12 +130,11 @@ elseif(WEFT_SANITIZE MATCHES "address")
        UBSAN_OPTIONS=print_stacktrace=1)
 endif()
 
-# How tests start ranks: any number on any machine, unbound, over shared memory and loopback. Empty
-# without MPI: tests of programs then take `weft launch`.
+# How tests start ranks, in the environment above, which has every option. Empty without MPI: tests of
+# programs then take `weft launch`.
 set(WEFT_TEST_MPIRUN "")
 if(TARGET weft_mpi)
-  set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --bind-to none --mca btl self,vader
-                       --mca oob_tcp_if_include lo --mca mpi_yield_when_idle 1)
+  set(WEFT_TEST_MPIRUN ${MPIEXEC_EXECUTABLE})
 endif()
 
 # How tests start ranks without MPI.
