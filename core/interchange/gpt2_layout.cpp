@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/model/gpt_parameters.h"
+#include "core/model/gpt_specs.h"
 
 namespace weft {
 namespace {
@@ -34,15 +34,9 @@ Gpt2Tensor describe(const ParamSpec& spec) {
 }  // namespace
 
 std::vector<Gpt2Tensor> gpt2_tensors(const GptConfig& config) {
-  ParameterSet set({}, {});
-  const GptParameters registered(config, replicate(), GptPartition::whole(config.layers), set);
   std::vector<Gpt2Tensor> tensors;
-  for (const auto& p : set) tensors.push_back(describe(p->spec));
+  for (const ParamSpec& spec : gpt_specs(config)) tensors.push_back(describe(spec));
   return tensors;
-}
-
-std::vector<Part> logical_parts(const ParamSpec& spec) {
-  return spec.parts.empty() ? std::vector<Part>{{spec.name, spec.shape[0]}} : spec.parts;
 }
 
 void transpose(const float* in, int64_t rows, int64_t columns, float* out) {

@@ -22,9 +22,6 @@ struct Gpt2Tensor {
 // All parameters in forward order. config.vocab_size must be set.
 std::vector<Gpt2Tensor> gpt2_tensors(const GptConfig& config);
 
-// The parts of spec; one of the whole parameter when it has none.
-std::vector<Part> logical_parts(const ParamSpec& spec);
-
 // out[columns, rows] = in[rows, columns], of 4-byte elements.
 void transpose(const float* in, int64_t rows, int64_t columns, float* out);
 

@@ -51,11 +51,12 @@ Parameter* ParameterSet::add(ParamSpec spec) {
   auto p = std::make_unique<Parameter>();
   p->index = parameters_.size();
   p->local = local;
-  p->unit = spec.unit;
+  p->unit = spec.units.front();
   p->position = position;
   const std::vector<Region> held = regions(spec, mesh_, coord_);
   if (!held.empty()) p->first_row = held.front().offset[0];
   p->spec = std::move(spec);
+  by_name_.emplace(p->spec.name, p.get());
   parameters_.push_back(std::move(p));
   return parameters_.back().get();
 }
@@ -67,6 +68,21 @@ Parameter* ParameterSet::add_alias(Parameter& of, int64_t unit) {
   p->alias_of = &of;
   aliases_.push_back(std::move(p));
   return aliases_.back().get();
+}
+
+Parameter* ParameterSet::find(std::string_view name, std::optional<int64_t> unit) const {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return nullptr;
+  for (const auto& alias : aliases_) {
+    if (alias->alias_of == found->second && alias->unit == unit) return alias.get();
+  }
+  return found->second;
+}
+
+Parameter& ParameterSet::at(std::string_view name, std::optional<int64_t> unit) const {
+  Parameter* found = find(name, unit);
+  WEFT_CHECK(found != nullptr, "this rank holds no parameter {}", name);
+  return *found;
 }
 
 void ParameterSet::allocate(Arena& values, Arena* grads, DType dtype, Arena* masters) {

@@ -7,7 +7,12 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/device/device.h"
@@ -26,6 +31,7 @@ struct Parameter {
   Grain grain = Grain::elements;  // of ZeRO's shares of it; decided before allocate()
   int64_t first_row = 0;          // global row of local row 0, where dim 0 is one segment
   int64_t unit = 0;               // in which this rank uses it
+  int64_t uses = 1;               // by this rank, in each of which its gradient becomes ready
   // First element in the flat order of the whole model as this tensor-parallel coordinate cuts it,
   // each parameter padded to whole Ops::kNormBlocks; the same for every dp, pp and ZeRO stage.
   int64_t position = 0;
@@ -83,6 +89,10 @@ class ParameterSet {
   // Registers a second use of a parameter of this set, in `unit`: the same value, a gradient of its
   // own, which is to be added to the parameter's. After all parameters.
   Parameter* add_alias(Parameter& of, int64_t unit);
+  // The parameter of that name, or the alias of it for that unit. Null where this rank holds none.
+  Parameter* find(std::string_view name, std::optional<int64_t> unit = {}) const;
+  // The same where there must be one.
+  Parameter& at(std::string_view name, std::optional<int64_t> unit = {}) const;
 
   // Lays values out in the order of registration, in `dtype`, and gradients in its accumulator's
   // type, each parameter at a multiple of Ops::kNormBlock elements. An absent gradient arena leaves
@@ -153,12 +163,13 @@ class ParameterSet {
   bool has_masters_ = false;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::vector<std::unique_ptr<Parameter>> aliases_;
+  std::map<std::string, Parameter*, std::less<>> by_name_;
   ShardLayout layout_;
   std::vector<BucketMemory> buckets_;
 };
 
-// Told when a parameter's gradient of a micro-batch has been added on this rank; compute on
-// `stream` up to this call has produced it. Parameters come nearly in reverse order of
+// Told for each use of a parameter when its gradient of a micro-batch has been added on this rank;
+// compute on `stream` up to this call has produced it. Parameters come nearly in reverse order of
 // registration, and each one's micro-batches in order.
 class GradientListener {
  public:

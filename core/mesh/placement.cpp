@@ -52,12 +52,32 @@ int64_t total(const std::vector<Range>& ranges) {
   return sum;
 }
 
+}  // namespace
+
+Placement placement(Cut cut, std::vector<int64_t> segments, int64_t unit) {
+  switch (cut) {
+    case Cut::none:
+      return {};
+    case Cut::none_of_shared_rows:
+      return {.splits = {}, .grad_partial = {Axis::tp}};
+    case Cut::in:
+      return {.splits = {{Axis::tp, 1, {}, unit}}, .grad_partial = {}};
+    case Cut::out:
+    case Cut::rows:
+      break;
+  }
+  return {.splits = {{Axis::tp, 0, std::move(segments), unit}}, .grad_partial = {}};
+}
+
 std::vector<Part> parts_of(const ParamSpec& spec) {
   if (!spec.parts.empty()) return spec.parts;
   return {{spec.name, spec.shape[0]}};
 }
 
-}  // namespace
+int64_t elements(std::span<const ParamSpec> specs) {
+  return std::accumulate(specs.begin(), specs.end(), int64_t{0},
+                         [](int64_t sum, const ParamSpec& s) { return sum + elements(s); });
+}
 
 Shape local_shape(const ParamSpec& spec, const MeshShape& mesh, const MeshCoord& coord) {
   Shape shape = spec.shape;

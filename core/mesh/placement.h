@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,18 @@ struct Placement {
   AxisSet grad_partial;
 };
 
+// How the tensor-parallel ranks share a parameter out (Megatron-LM, arXiv 1909.08053).
+enum class Cut {
+  none,                 // all have it, and the whole of its gradient
+  none_of_shared_rows,  // all have it, and of its gradient what their rows of activations give
+  out,                  // a linear layer by its outputs: rows of [out, in], elements of a bias
+  in,                   // a linear layer by its inputs: columns of [out, in]
+  rows                  // a table by its rows
+};
+
+// `segments` and `unit` as in Split.
+Placement placement(Cut cut, std::vector<int64_t> segments = {}, int64_t unit = 1);
+
 struct Init {
   enum class Kind { zeros, ones, normal };
   Kind kind = Kind::zeros;
@@ -52,9 +65,9 @@ struct ParamSpec {
   Init init;
   bool decay = false;  // weight decay applies
   Placement place;
-  std::vector<int> stages;  // pipeline stages that hold it; empty: every stage
-  int64_t unit = 0;         // the unit of the model that it belongs to, in forward order
-  std::vector<Part> parts;  // logical tensors along dim 0; empty: the parameter itself
+  std::vector<int> stages;        // pipeline stages that hold it; empty: every stage
+  std::vector<int64_t> units{0};  // of the model that use it, in forward order
+  std::vector<Part> parts;        // logical tensors along dim 0; empty: the parameter itself
 
   // Invariant of parts: their rows add up to shape[0].
 };
@@ -104,7 +117,11 @@ bool is_split(const ParamSpec& spec, Axis axis);
 // Axes over which the local gradient is summed: dp and cp, plus grad_partial.
 AxisSet reduce_axes(const ParamSpec& spec);
 
-// Elements of the whole parameter.
+// The logical tensors of a parameter: its parts, or itself.
+std::vector<Part> parts_of(const ParamSpec& spec);
+
+// Elements of the whole parameter, and of all of them.
 inline int64_t elements(const ParamSpec& spec) { return spec.shape.elements(); }
+int64_t elements(std::span<const ParamSpec> specs);
 
 }  // namespace weft

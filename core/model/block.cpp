@@ -1,16 +1,48 @@
 #include "core/model/block.h"
 
+#include <ranges>
+
 namespace weft {
+namespace {
+
+Activation activation_of(GptConfig::Activation a) {
+  switch (a) {
+    case GptConfig::Activation::gelu_tanh:
+      return Activation::gelu_tanh;
+    case GptConfig::Activation::gelu:
+      return Activation::gelu;
+    case GptConfig::Activation::relu:
+      return Activation::relu;
+  }
+  return Activation::none;
+}
+
+}  // namespace
+
+Block::Block(const GptConfig& c, int64_t index, const ParameterSet& set) {
+  const std::string h = "h." + std::to_string(index) + ".";
+  halves_.push_back(
+      {Norm(set, h + "ln_1", c.norm_eps),
+       Attention(set, h + "attn",
+                 {.heads = c.heads, .head_dim = c.head_dim(), .dropout = c.dropout})});
+  halves_.push_back({Norm(set, h + "ln_2", c.norm_eps),
+                     Mlp(set, h + "mlp", activation_of(c.activation), c.dropout)});
+}
 
 Residual Block::run(const Residual& in, bool last_product, Saved& saved, Context& ctx) {
   const bool keep = ctx.recompute != Recompute::selective;
-  const Norm::Output first = norm_1_.forward(in.x, in.pending_delta(), keep, saved, ctx);
-  attention_.forward(first.y, in.delta, saved, ctx);
-  norm_1_.push(first, keep, saved);
-  const Norm::Output second = norm_2_.forward(first.sum, in.delta, keep, saved, ctx);
-  mlp_.forward(second.y, last_product ? in.delta : Tensor(), saved, ctx);
-  norm_2_.push(second, keep, saved);
-  return {second.sum, in.delta, true};
+  Residual residual = in;
+  for (Half& half : halves_) {
+    const Norm::Output norm =
+        half.norm.forward(residual.x, residual.pending_delta(), keep, saved, ctx);
+    const bool wanted = last_product || &half != &halves_.back();
+    std::visit(
+        [&](auto& branch) { branch.forward(norm.y, wanted ? in.delta : Tensor(), saved, ctx); },
+        half.branch);
+    half.norm.push(norm, keep, saved);
+    residual = {norm.sum, in.delta, true};
+  }
+  return residual;
 }
 
 Residual Block::forward(const Residual& in, Saved& saved, Context& ctx) {
@@ -51,40 +83,35 @@ void Block::run_backward(const Tensor& dres, Saved& saved, Context& ctx) {
     return branch;
   };
   const Tensor dy = ctx.work.allocate(dres.shape(), dres.dtype());
-  {
+  for (Half& half : std::views::reverse(halves_)) {
     ArenaScope scope(ctx.work);
-    const Norm::Output second = norm_2_.pop(saved, ctx);
-    const Tensor x = lasting(second.y, second.recomputed, saved, ctx);
-    mlp_.backward(x, branch_gradient(), dy, saved, ctx);
-    norm_2_.backward(second, dy, dres, ctx);
+    const Norm::Output norm = half.norm.pop(saved, ctx);
+    const Tensor x = lasting(norm.y, norm.recomputed, saved, ctx);
+    std::visit([&](auto& b) { b.backward(x, branch_gradient(), dy, saved, ctx); }, half.branch);
+    half.norm.backward(norm, dy, dres, ctx);
   }
-  const Norm::Output first = norm_1_.pop(saved, ctx);
-  const Tensor x = lasting(first.y, first.recomputed, saved, ctx);
-  attention_.backward(x, branch_gradient(), dy, saved, ctx);
-  norm_1_.backward(first, dy, dres, ctx);
-}
-
-int64_t Block::saved_bytes(const ActivationSizes& sizes, bool pending) const {
-  if (sizes.recompute == Recompute::full) {
-    return static_cast<int64_t>(Arena::taken(sizes.shared_rows * norm_1_.width(), sizes.dtype));
-  }
-  const bool keep = sizes.recompute != Recompute::selective;
-  return norm_1_.saved_bytes(sizes, pending, keep) + attention_.saved_bytes(sizes) +
-         norm_2_.saved_bytes(sizes, true, keep) + mlp_.saved_bytes(sizes);
 }
 
 void Block::backward_weights(Saved& saved, Context& ctx) {
-  mlp_.backward_weights(saved, ctx);
-  attention_.backward_weights(saved, ctx);
+  for (Half& half : std::views::reverse(halves_)) {
+    std::visit([&](auto& branch) { branch.backward_weights(saved, ctx); }, half.branch);
+  }
 }
 
 Residual Block::decode(const Residual& in, int64_t past, const KvCache& cache, Saved& saved,
                        Context& ctx) {
-  const Norm::Output first = norm_1_.forward(in.x, in.pending_delta(), true, saved, ctx);
-  attention_.decode(first.y, past, cache, in.delta, saved, ctx);
-  const Norm::Output second = norm_2_.forward(first.sum, in.delta, true, saved, ctx);
-  mlp_.forward(second.y, in.delta, saved, ctx);
-  return {second.sum, in.delta, true};
+  Residual residual = in;
+  for (Half& half : halves_) {
+    const Norm::Output norm =
+        half.norm.forward(residual.x, residual.pending_delta(), true, saved, ctx);
+    if (auto* attention = std::get_if<Attention>(&half.branch)) {
+      attention->decode(norm.y, past, cache, in.delta, saved, ctx);
+    } else {
+      std::get<Mlp>(half.branch).forward(norm.y, in.delta, saved, ctx);
+    }
+    residual = {norm.sum, in.delta, true};
+  }
+  return residual;
 }
 
 }  // namespace weft

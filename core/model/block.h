@@ -1,10 +1,14 @@
-// Block: one pre-norm transformer block, x + attention(norm(x)), then x + mlp(norm(x)).
+// Block: one pre-norm transformer block: halves of a norm and a branch, each x + branch(norm(x)).
 //
-// Between blocks the residual stream travels as two tensors, x and the delta not yet added to it:
+// Between halves the residual stream travels as two tensors, x and the delta not yet added to it:
 // the next norm adds them in the pass that reads them anyway. All branches write their delta into
 // the same buffer, since each is consumed before the next is made.
 #pragma once
 
+#include <variant>
+#include <vector>
+
+#include "core/model/gpt_config.h"
 #include "core/nn/attention.h"
 #include "core/nn/mlp.h"
 #include "core/nn/norm.h"
@@ -21,8 +25,8 @@ struct Residual {
 
 class Block {
  public:
-  Block(const Norm& norm_1, const Attention& attention, const Norm& norm_2, const Mlp& mlp)
-      : norm_1_(norm_1), attention_(attention), norm_2_(norm_2), mlp_(mlp) {}
+  // Block `index` of the model, with its parameters of `set`.
+  Block(const GptConfig& config, int64_t index, const ParameterSet& set);
 
   // The result's x lives in `saved`, its delta is the one given. Keeps what ctx.recompute says;
   // under `full` in.x must stay as it is until backward, and there is no delta to add to it.
@@ -35,20 +39,19 @@ class Block {
   Residual decode(const Residual& in, int64_t past, const KvCache& cache, Saved& saved,
                   Context& ctx);
 
-  // What forward takes of `saved`'s memory; `pending` as in its Residual.
-  int64_t saved_bytes(const ActivationSizes& sizes, bool pending) const;
-
  private:
-  // The forward pass; with last_product false all but the MLP's last matrix product and what
-  // follows it, which backward does not read.
+  struct Half {
+    Norm norm;
+    std::variant<Attention, Mlp> branch;
+  };
+
+  // The forward pass; with last_product false all but the last branch's last matrix product and
+  // what follows it, which backward does not read.
   Residual run(const Residual& in, bool last_product, Saved& saved, Context& ctx);
   Residual forward_keeping_input(const Residual& in, Saved& saved, Context& ctx);
   void run_backward(const Tensor& dres, Saved& saved, Context& ctx);
 
-  Norm norm_1_;
-  Attention attention_;
-  Norm norm_2_;
-  Mlp mlp_;
+  std::vector<Half> halves_;
 };
 
 }  // namespace weft

@@ -32,7 +32,7 @@ Generator::Generator(const GptConfig& config, DType dtype, Device& device, Strea
       stream_(compute),
       ops_(ops),
       parameters_(MeshShape{}, MeshCoord{}),
-      model_(config, replicate(), GptPartition::whole(config.layers), parameters_),
+      model_(config, GptPartition::whole(config.layers), parameters_),
       host_logits_(device.allocate_host(static_cast<size_t>(*config.vocab_size) * sizeof(float))) {
   Memory plan;
   lay_out(plan);

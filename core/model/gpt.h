@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/model/block.h"
-#include "core/model/gpt_parameters.h"
+#include "core/model/gpt_partition.h"
 #include "core/nn/embedding.h"
 #include "core/nn/loss_head.h"
 
@@ -25,8 +25,7 @@ class Gpt {
  public:
   // Registers the parameters of the whole model in `set`, which must outlive it, and builds the
   // chunks of the stage that the set is for.
-  Gpt(const GptConfig& config, const PlacementRule& rule, const GptPartition& partition,
-      ParameterSet& set);
+  Gpt(const GptConfig& config, const GptPartition& partition, ParameterSet& set);
 
   // Lays out tables that are not parameters (sinusoidal positions, "Attention Is All You
   // Need" 3.5). Call once, after the set was allocated; `arena` must outlive the model.
@@ -42,12 +41,11 @@ class Gpt {
   Tensor forward(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved, Context& ctx);
   // grad [S,C] holds the gradient of forward's output on entry (anything where the chunk has the
   // head) and of its input on return (nothing of meaning where it embeds). Adds to every gradient,
-  // and tells `listener` (may be null) each parameter whose gradient has this micro-batch's share.
-  void backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved, Context& ctx,
-                GradientListener* listener);
+  // and tells ctx of each.
+  void backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved, Context& ctx);
   // The weight gradients that backward left out when ctx.defer_weights; until this call the
-  // micro-batch's memory is kept, and those weights are not told.
-  void backward_weights(int chunk, Saved& saved, Context& ctx, GradientListener* listener);
+  // micro-batch's memory is kept, and ctx is not told of those weights.
+  void backward_weights(int chunk, Saved& saved, Context& ctx);
 
   // Evaluation: as forward, and where the chunk has the head adds to the loss sum. What was saved
   // is forgotten, but the returned tensor lies where it lay until `saved` is used again.
@@ -61,13 +59,7 @@ class Gpt {
   // The same without a cache: all n positions are computed.
   void last_logits(const Tensor& tokens, const Tensor& logits, Saved& saved, Context& ctx);
 
-  // What `saved` holds of a micro-batch between forward and backward of a chunk.
-  int64_t saved_bytes(int chunk, const ActivationSizes& sizes) const;
-
   const GptConfig& config() const { return config_; }
-  // Floating-point operations of forward and backward per token at sequence length T, PaLM's
-  // convention (arXiv 2204.02311, appendix B): 6 N + 12 L C T, N without the position table.
-  double flops_per_token(int64_t sequence_length) const;
 
  private:
   struct Chunk {
@@ -88,7 +80,6 @@ class Gpt {
   void last_row_logits(const Tensor& hidden, const Tensor& logits, Context& ctx);
 
   GptConfig config_;
-  GptParameters parameters_;
   std::vector<Chunk> chunks_;
   std::optional<Embedding> embedding_;
   std::deque<Block> blocks_;

@@ -60,22 +60,4 @@ struct GptConfig {
   }
 };
 
-// Number of trainable elements, a tied head counted once. Requires config.vocab_size to be set.
-// GPT-2 124M, 350M, 774M and 1.5B are 124,439,808; 354,823,168; 774,030,080 and 1,557,611,200.
-inline int64_t parameter_count(const GptConfig& config) {
-  WEFT_CHECK(config.vocab_size, "parameter_count needs a vocab_size");
-  const int64_t width = config.width;
-  const int64_t mlp = config.mlp();
-  const int64_t bias = config.bias ? 1 : 0;
-  const int64_t norm = width + bias * width;
-  const int64_t attention = 4 * width * width + bias * 4 * width;
-  const int64_t feed_forward = 2 * width * mlp + bias * (mlp + width);
-  const int64_t embedding = *config.vocab_size * width;
-  const int64_t positions =
-      config.position == GptConfig::Position::learned ? config.context_length * width : 0;
-  const int64_t head = config.tied_head ? 0 : embedding;
-  return embedding + positions + config.layers * (2 * norm + attention + feed_forward) + norm +
-         head;
-}
-
 }  // namespace weft

@@ -12,23 +12,23 @@ Shape all_rows(const Context& ctx, int64_t width) { return {ctx.samples, ctx.tok
 
 }  // namespace
 
-Attention::Attention(const AttentionShape& shape, const Linear& qkv, const Linear& projection,
-                     double dropout, const std::string& name)
-    : shape_(shape),
-      qkv_(qkv),
-      projection_(projection),
-      dropout_(dropout),
+Attention::Attention(const ParameterSet& set, const std::string& name,
+                     const AttentionConfig& config)
+    : config_(config),
+      qkv_(set, name + ".qkv"),
+      projection_(set, name + ".projection"),
+      heads_(projection_.in() / config.head_dim),
       dropout_stream_(stream_of(name + ".dropout")),
-      residual_dropout_(dropout, name + ".residual_dropout") {}
+      residual_dropout_(config.dropout, name + ".residual_dropout") {}
 
 AttentionArgs Attention::args(const Context& ctx) const {
-  return {.heads = shape_.heads,
-          .kv_heads = shape_.kv_heads,
-          .head_dim = shape_.head_dim,
-          .first_head = shape_.first_head,
-          .global_heads = shape_.global_heads,
-          .scale = 1.0 / std::sqrt(static_cast<double>(shape_.head_dim)),
-          .dropout = ctx.dropout ? dropout_ : 0.0,
+  return {.heads = heads_,
+          .kv_heads = heads_,
+          .head_dim = config_.head_dim,
+          .first_head = qkv_.first_out() / config_.head_dim,
+          .global_heads = config_.heads,
+          .scale = 1.0 / std::sqrt(static_cast<double>(config_.head_dim)),
+          .dropout = ctx.dropout ? config_.dropout : 0.0,
           .dropout_key = ctx.random(dropout_stream_),
           .first_sample = ctx.first_sample,
           .queries = ctx.tokens};
@@ -37,7 +37,7 @@ AttentionArgs Attention::args(const Context& ctx) const {
 Attention::Core Attention::allocate_core(bool keep, const Tensor& qkv, Saved& saved,
                                          Context& ctx) const {
   const Shape out = all_rows(ctx, projection_.in());
-  const Shape lse{ctx.samples, shape_.heads, ctx.tokens.count};
+  const Shape lse{ctx.samples, heads_, ctx.tokens.count};
   const DType sums = accumulator(qkv.dtype());
   if (keep) return {saved.allocate(out, qkv.dtype()), saved.allocate(lse, sums)};
   return {ctx.work.allocate(out, qkv.dtype()), ctx.work.allocate(lse, sums)};
@@ -56,6 +56,7 @@ void Attention::forward(const Tensor& x, const Tensor& y, Saved& saved, Context&
   saved.push(qkv);
   saved.push(keep ? core.lse : Tensor());
   saved.push(keep ? core.out : Tensor());
+  if (y.empty()) return;
   projection_.forward(core.out, y, ctx);
   residual_dropout_.apply(y, ctx);
 }
@@ -78,15 +79,6 @@ void Attention::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Sa
   const Tensor dqkv = ctx.work.allocate(qkv.shape(), qkv.dtype());
   ring_attention_backward(args(ctx), dout, qkv, core.out, core.lse, dqkv, ctx);
   qkv_.backward(x, dqkv, dx, saved, ctx);
-}
-
-int64_t Attention::saved_bytes(const ActivationSizes& sizes) const {
-  size_t bytes = Arena::taken(sizes.all_rows * qkv_.out(), sizes.dtype);
-  if (sizes.recompute != Recompute::selective) {
-    bytes += Arena::taken(sizes.all_rows * projection_.in(), sizes.dtype);
-    bytes += Arena::taken(sizes.all_rows * shape_.heads, accumulator(sizes.dtype));
-  }
-  return static_cast<int64_t>(bytes);
 }
 
 void Attention::backward_weights(Saved& saved, Context& ctx) {

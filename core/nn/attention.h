@@ -11,27 +11,24 @@ struct KvCache {
   Tensor k, v;
 };
 
-struct AttentionShape {
-  int64_t heads = 0;  // of this rank
-  int64_t kv_heads = 0;
+struct AttentionConfig {
+  int64_t heads = 0;  // of all ranks
   int64_t head_dim = 0;
-  int64_t first_head = 0;    // global number of head 0
-  int64_t global_heads = 0;  // of all ranks
+  double dropout = 0;
 };
 
 class Attention {
  public:
-  // `name` is the logical prefix ("h.0.attn"), for randomness.
-  Attention(const AttentionShape& shape, const Linear& qkv, const Linear& projection,
-            double dropout, const std::string& name);
+  // NAME.qkv and NAME.projection; `name` ("h.0.attn") also tells this use of randomness apart. A
+  // rank's heads are those whose projection it holds.
+  Attention(const ParameterSet& set, const std::string& name, const AttentionConfig& config);
 
-  // x [S,C] -> y [S,C] (=). Keeps the core's output unless ctx.recompute is selective.
+  // x [S,C] -> y [S,C] (=). An absent y is not computed: where backward repeats the forward. Keeps
+  // the core's output unless ctx.recompute is selective.
   void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx);
   // x as in forward, dy [S,C] (destroyed when dropout applies) -> dx [S,C] (=).
   void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx);
   void backward_weights(Saved& saved, Context& ctx);
-  // What forward takes of `saved`'s memory.
-  int64_t saved_bytes(const ActivationSizes& sizes) const;
   // Generation, on one rank: x [B * n,C] at positions [past, past + n); appends to the cache.
   void decode(const Tensor& x, int64_t past, const KvCache& cache, const Tensor& y, Saved& saved,
               Context& ctx);
@@ -47,10 +44,10 @@ class Attention {
   Core allocate_core(bool keep, const Tensor& qkv, Saved& saved, Context& ctx) const;
   void forward_core(const Tensor& qkv, const Core& core, Context& ctx);
 
-  AttentionShape shape_;
+  AttentionConfig config_;
   Linear qkv_;
   Linear projection_;
-  double dropout_;
+  int64_t heads_;  // of this rank
   uint32_t dropout_stream_;
   Dropout residual_dropout_;
 };

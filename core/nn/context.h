@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/mesh/communicator.h"
+#include "core/mesh/parameter.h"
 #include "core/mesh/unit_listener.h"
 #include "core/nn/recompute.h"
 #include "core/nn/side_stream.h"
@@ -51,6 +52,17 @@ struct Context {
   // Told before each unit of the model; null when weights and gradients are always in place.
   UnitListener* units = nullptr;
 
+  // Told by each layer when a gradient of its parameters has this micro-batch's share; null when
+  // nobody waits for gradients.
+  GradientListener* gradients = nullptr;
+
+  void ready(Parameter& parameter) const {
+    if (gradients != nullptr) gradients->gradient_ready(parameter, stream);
+  }
+  void ready(Parameter* parameter) const {
+    if (parameter != nullptr) ready(*parameter);
+  }
+
   void before_unit(int64_t unit, Pass pass) const {
     if (units != nullptr) units->before_unit(unit, pass, stream);
   }
@@ -66,8 +78,6 @@ struct Context {
     const int64_t before = tensor_group == nullptr ? 0 : tensor_group->rank() * shared_rows();
     return {first_sample, before, tokens};
   }
-
-  ActivationSizes sizes() const { return {all_rows(), shared_rows(), dtype, recompute}; }
 
   RandomKey random(uint32_t op_stream) const { return {seed, op_stream, step}; }
 };

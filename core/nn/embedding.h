@@ -2,7 +2,8 @@
 // gives each rank a part of the sum, whose rows are then shared out.
 #pragma once
 
-#include "core/mesh/parameter.h"
+#include <string>
+
 #include "core/nn/dropout.h"
 #include "core/nn/shared_rows.h"
 
@@ -10,10 +11,13 @@ namespace weft {
 
 class Embedding {
  public:
-  // tokens [V,C]; positions [context,C] or null, in which case a fixed table may be given to each
-  // call (sinusoidal), or none.
-  Embedding(Parameter& tokens, Parameter* positions, double dropout)
-      : tokens_(tokens), positions_(positions), dropout_(dropout, "embedding.dropout") {}
+  // TOKENS.weight [V,C] and, where the set has it, POSITIONS.weight [context,C]; without, a fixed
+  // table may be given to each call (sinusoidal), or none.
+  Embedding(const ParameterSet& set, const std::string& tokens, const std::string& positions,
+            double dropout)
+      : tokens_(set.at(tokens + ".weight")),
+        positions_(set.find(positions + ".weight")),
+        dropout_(dropout, "embedding.dropout") {}
 
   // tokens [B,T] i32, `first_position` behind the positions of the context's -> y [S,C] (=).
   void forward(const Tensor& tokens, const Tensor& fixed_positions, int64_t first_position,
@@ -48,6 +52,8 @@ class Embedding {
                                   .dpositions = positions_ == nullptr ? Tensor() : positions_->grad,
                                   .places = ctx.tokens},
             ctx.stream);
+    ctx.ready(positions_);
+    ctx.ready(tokens_);
   }
 
  private:

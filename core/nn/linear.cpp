@@ -14,11 +14,11 @@ bool is_cut(const Parameter& weight, int dim) {
 
 }  // namespace
 
-Linear::Linear(Parameter& weight, Parameter* bias)
-    : weight_(weight),
-      bias_(bias),
-      shares_input_(is_cut(weight, 0)),
-      shares_output_(is_cut(weight, 1)) {}
+Linear::Linear(const ParameterSet& set, const std::string& name)
+    : weight_(set.at(name + ".weight")),
+      bias_(set.find(name + ".bias")),
+      shares_input_(is_cut(weight_, 0)),
+      shares_output_(is_cut(weight_, 1)) {}
 
 void Linear::forward(const Tensor& x, const Tensor& y, Context& ctx, Activation activation,
                      const Tensor& pre_activation) {
@@ -91,6 +91,8 @@ void Linear::add_products(const Tensor& all_x, const Tensor& dy, Context& ctx) {
   op::Matmul args{.a = dy, .b = all_x, .c = weight_.grad, .transpose_a = true, .accumulate = true};
   if (bias_ != nullptr) args.bias_gradient = bias_->grad;
   ctx.ops(args, ctx.stream);
+  ctx.ready(bias_);
+  ctx.ready(weight_);
 }
 
 }  // namespace weft

@@ -15,15 +15,17 @@
 //   compute stream   | dx's product  | dW, db           |
 #pragma once
 
-#include "core/mesh/parameter.h"
+#include <string>
+
 #include "core/nn/context.h"
 
 namespace weft {
 
 class Linear {
  public:
-  // weight [out,in]; bias [out] or null. Borrowed for the life of the layer.
-  Linear(Parameter& weight, Parameter* bias);
+  // NAME.weight [out,in] and, where the set has it, NAME.bias [out], borrowed for the life of the
+  // layer.
+  Linear(const ParameterSet& set, const std::string& name);
 
   // y (=) is given by the caller. With an activation, y = activation(v) and v goes to
   // pre_activation (if present); not for a weight cut in dim 1.
@@ -32,7 +34,8 @@ class Linear {
 
   // x as in forward, dy like y -> dx like x (=), times activation'(activation_input) if given; that
   // not for a weight cut in dim 0. The weight gradients are added at once, or when
-  // ctx.defer_weights deferred with a copy of dy; x must then stay as it is until they are.
+  // ctx.defer_weights deferred with a copy of dy; x must then stay as it is until they are. Both
+  // tell ctx of the gradients that are complete.
   void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
                 Activation activation = Activation::none, const Tensor& activation_input = {});
 
@@ -42,6 +45,8 @@ class Linear {
 
   int64_t out() const { return weight_.local[0]; }
   int64_t in() const { return weight_.local[1]; }
+  // Global number of the first output that this rank computes.
+  int64_t first_out() const { return weight_.first_row; }
 
  private:
   // backward, weight gradients included, where the input is shared and ctx.tensor_side is there.

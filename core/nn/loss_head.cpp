@@ -128,6 +128,7 @@ void LossHead::backward(const Tensor& x, const Tensor& targets, double grad_scal
                            .accumulate = true},
                 ctx.stream);
       });
+  ctx.ready(weight_);
   sum_and_share(partial, dx, ctx);
 }
 

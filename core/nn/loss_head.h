@@ -8,7 +8,6 @@
 // and the sum of each row (Megatron-LM, arXiv 1909.08053, section 3).
 #pragma once
 
-#include "core/mesh/parameter.h"
 #include "core/nn/context.h"
 
 namespace weft {
@@ -21,7 +20,8 @@ class LossHead {
   // x [S,C], targets [R] i32 (< 0: ignored). Adds the sum of row losses to loss_sum (f64 [1]).
   void loss(const Tensor& x, const Tensor& targets, const Tensor& loss_sum, Context& ctx);
 
-  // As loss, and: dx [S,C] (=) and dW += gradients of grad_scale * (sum of row losses).
+  // As loss, and: dx [S,C] (=) and dW += gradients of grad_scale * (sum of row losses), of which
+  // ctx is told.
   void backward(const Tensor& x, const Tensor& targets, double grad_scale, const Tensor& loss_sum,
                 const Tensor& dx, Context& ctx);
 

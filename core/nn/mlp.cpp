@@ -25,10 +25,6 @@ void Mlp::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& s
   up_.backward(x, dpre, dx, saved, ctx);
 }
 
-int64_t Mlp::saved_bytes(const ActivationSizes& sizes) const {
-  return static_cast<int64_t>(2 * Arena::taken(sizes.all_rows * up_.out(), sizes.dtype));
-}
-
 void Mlp::backward_weights(Saved& saved, Context& ctx) {
   down_.backward_weights(saved, ctx);
   up_.backward_weights(saved, ctx);

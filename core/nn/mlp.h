@@ -8,17 +8,18 @@ namespace weft {
 
 class Mlp {
  public:
-  Mlp(const Linear& up, const Linear& down, Activation activation, double dropout,
-      const std::string& name)
-      : up_(up), down_(down), activation_(activation), dropout_(dropout, name + ".dropout") {}
+  // NAME.up and NAME.down; `name` ("h.0.mlp") also tells this use of randomness apart.
+  Mlp(const ParameterSet& set, const std::string& name, Activation activation, double dropout)
+      : up_(set, name + ".up"),
+        down_(set, name + ".down"),
+        activation_(activation),
+        dropout_(dropout, name + ".dropout") {}
 
   // x [S,C] -> y [S,C] (=). An absent y is not computed: where backward repeats the forward.
   void forward(const Tensor& x, const Tensor& y, Saved& saved, Context& ctx);
   // x as in forward, dy [S,C] (destroyed when dropout applies) -> dx [S,C] (=).
   void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx);
   void backward_weights(Saved& saved, Context& ctx);
-  // What forward takes of `saved`'s memory.
-  int64_t saved_bytes(const ActivationSizes& sizes) const;
 
  private:
   Linear up_;

@@ -55,12 +55,8 @@ void Norm::backward(const Output& output, const Tensor& dy, const Tensor& dresid
                         .dweight = weight_.grad};
   if (bias_ != nullptr) args.dbias = bias_->grad;
   ctx.ops(args, ctx.stream);
-}
-
-int64_t Norm::saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const {
-  const size_t rows = (with_delta ? 1 : 0) + (keep_y ? 1 : 0);  // of sum and y
-  return static_cast<int64_t>(rows * Arena::taken(sizes.shared_rows * width(), sizes.dtype) +
-                              2 * Arena::taken(sizes.shared_rows, accumulator(sizes.dtype)));
+  ctx.ready(bias_);
+  ctx.ready(weight_);
 }
 
 }  // namespace weft

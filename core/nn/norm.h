@@ -1,14 +1,17 @@
 // LayerNorm over the width, fused with the residual sum before it.
 #pragma once
 
-#include "core/mesh/parameter.h"
+#include <string>
+
 #include "core/nn/context.h"
 
 namespace weft {
 
 class Norm {
  public:
-  Norm(Parameter& weight, Parameter* bias, double eps) : weight_(weight), bias_(bias), eps_(eps) {}
+  // NAME.weight [C] and, where the set has it, NAME.bias [C], borrowed for the life of the layer.
+  Norm(const ParameterSet& set, const std::string& name, double eps)
+      : weight_(set.at(name + ".weight")), bias_(set.find(name + ".bias")), eps_(eps) {}
 
   struct Output {
     Tensor sum;               // [S,C]: x + delta, or x itself when delta is absent
@@ -25,10 +28,6 @@ class Norm {
 
   // dresidual [S,C] holds the gradient of sum that comes from elsewhere; dy's share is added to it.
   void backward(const Output& output, const Tensor& dy, const Tensor& dresidual, Context& ctx);
-
-  // What forward takes of `saved`'s memory.
-  int64_t saved_bytes(const ActivationSizes& sizes, bool with_delta, bool keep_y) const;
-  int64_t width() const { return weight_.local[0]; }
 
  private:
   Parameter& weight_;

@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "core/mesh/mesh.h"
+#include "core/model/gpt_specs.h"
 #include "launch/step/bf16_choice.h"
 #include "launch/step/cpu_threads.h"
 #include "launch/step/engine.h"
@@ -74,7 +75,7 @@ StepBenchResult bench_steps(const RunConfig& given, int64_t steps, Bootstrap& bo
     result.max_seconds = times.back();
     result.tokens_per_step = config.train.batch_size * config.sequence_length();
     result.flops_per_second = static_cast<double>(result.tokens_per_step) / result.median_seconds *
-                              engine.model().flops_per_token(config.sequence_length());
+                              flops_per_token(config.model, config.sequence_length());
     peak.reached(result.flops_per_second * result.median_seconds / result.min_seconds);
     peak.keep();
     result.gemm_peak = peak.flops_per_second();

@@ -9,7 +9,7 @@
 
 #include "core/base/glob.h"
 #include "core/base/nearest.h"
-#include "core/model/gpt_parameters.h"
+#include "core/model/gpt_specs.h"
 
 namespace weft {
 

@@ -46,7 +46,7 @@ GptConfig model_of(const CheckpointReader& reader) {
 std::vector<float> read_parameter(const CheckpointReader& reader, const ParamSpec& spec) {
   std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
   int64_t at = 0;
-  for (const Part& part : logical_parts(spec)) {
+  for (const Part& part : parts_of(spec)) {
     Shape shape = spec.shape;
     shape[0] = part.rows;
     const auto info = reader.find(part.name, "weight");

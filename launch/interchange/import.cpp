@@ -18,6 +18,7 @@
 #include "core/interchange/input.h"
 #include "core/interchange/llmc_model.h"
 #include "core/interchange/safetensors.h"
+#include "core/model/gpt_specs.h"
 #include "data/tokenizer/tokenizer.h"
 #include "launch/config/load.h"
 #include "launch/host/version.h"
@@ -142,7 +143,7 @@ std::vector<Shard> read_shards(const GptConfig& model, const Source& source,
     memory.push_back(source.read(tensor));
     not_finite.look_at(tensor.name, memory.back());
     const float* data = memory.back().data();
-    for (const Part& part : logical_parts(tensor.spec)) {
+    for (const Part& part : parts_of(tensor.spec)) {
       Shape shape = tensor.spec.shape;
       shape[0] = part.rows;
       shards.push_back({part.name, "weight", shape, DType::f32, whole(shape), data});

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "core/model/gpt_specs.h"
 #include "launch/plan/published.h"
 
 namespace weft {

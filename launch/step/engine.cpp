@@ -8,7 +8,6 @@
 #include "optim/freeze.h"
 #include "optim/weight_rounding.h"
 #include "parallel/comm/trace.h"
-#include "parallel/tensor/gpt_placement.h"
 
 namespace weft {
 
@@ -62,7 +61,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
                                      rank.mesh.coord().pp)),
       parameters_(rank.mesh.shape(), rank.mesh.coord(),
                   sharding_of(config, plan_, rank.mesh.shape())),
-      model_(config.model, tensor_parallel_placement(), partition_, parameters_),
+      model_(config.model, partition_, parameters_),
       optimizer_(make_optimizer(config.optimizer, static_cast<uint64_t>(config.seed), parameters_)),
       norm_(parameters_),
       control_(config.scales_loss() ? std::optional(config.loss_scale) : std::nullopt),
@@ -150,8 +149,8 @@ size_t Engine::rehearse(EngineMemory& memory) {
   for (int chunk = 0; chunk < model_.chunks(); ++chunk) {
     const Tensor in = model_.part(chunk).embeds ? Tensor() : boundary;
     model_.forward(chunk, unit.batch, in, unit.saved, training);
-    model_.backward(chunk, unit.batch, boundary, unit.saved, training, nullptr);
-    if (training.defer_weights) model_.backward_weights(chunk, unit.saved, training, nullptr);
+    model_.backward(chunk, unit.batch, boundary, unit.saved, training);
+    if (training.defer_weights) model_.backward_weights(chunk, unit.saved, training);
     model_.evaluate(chunk, unit.batch, in, unit.saved, evaluation);
   }
   return counting->reserved();

@@ -69,7 +69,8 @@ void Engine::Work::backward(const Step& unit, int slot, const Tensor& grad) {
   if (part_of(unit).has_head) clear_loss(memory.batch);
   run(unit, slot, Pass::backward, [&](GradientListener* listener) {
     Context ctx = context(unit);
-    engine_.model_.backward(unit.chunk, memory.batch, grad, memory.saved, ctx, listener);
+    ctx.gradients = listener;
+    engine_.model_.backward(unit.chunk, memory.batch, grad, memory.saved, ctx);
     return Tensor();
   });
   if (part_of(unit).has_head) report_loss(unit, memory.batch);
@@ -79,7 +80,8 @@ void Engine::Work::backward_weights(const Step& unit, int slot) {
   UnitMemory& memory = memory_of(slot);
   run(unit, slot, Pass::backward, [&](GradientListener* listener) {
     Context ctx = context(unit);
-    engine_.model_.backward_weights(unit.chunk, memory.saved, ctx, listener);
+    ctx.gradients = listener;
+    engine_.model_.backward_weights(unit.chunk, memory.saved, ctx);
     return Tensor();
   });
 }

@@ -7,7 +7,7 @@
 #include "core/base/glob.h"
 #include "core/checkpoint/manifest.h"
 #include "core/mesh/placement.h"
-#include "core/model/gpt_parameters.h"
+#include "core/model/gpt_specs.h"
 #include "launch/config/load.h"
 #include "launch/step/run_state.h"
 
@@ -78,12 +78,9 @@ void require_attached_meaning(const CheckpointReader& reader, const RunConfig& c
 
 void require_weights(const CheckpointReader& reader, const RunConfig& config) {
   require_attached_meaning(reader, config);
-  ParameterSet whole_model({}, {});
-  const GptParameters registered(config.model, replicate(),
-                                 GptPartition::whole(config.model.layers), whole_model);
   std::set<std::string> known;
-  for (const auto& p : whole_model) {
-    for (const Region& r : regions(p->spec, {}, {})) {
+  for (const ParamSpec& spec : gpt_specs(config.model)) {
+    for (const Region& r : regions(spec, {}, {})) {
       known.insert(r.tensor);
       if (!matches_any(config.load.skip, r.tensor)) {
         require_tensor(reader, config.load, r.tensor, r.tensor_shape);

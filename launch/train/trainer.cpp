@@ -6,6 +6,7 @@
 
 #include "core/base/directories.h"
 #include "core/mesh/mesh.h"
+#include "core/model/gpt_specs.h"
 #include "launch/config/load.h"
 #include "launch/host/contention.h"
 #include "launch/host/machine.h"
@@ -421,7 +422,7 @@ void TrainingRun::report(const StepMetrics& given) {
   const double tokens = static_cast<double>(config_.train.batch_size) * length;
   metrics.consumed_tokens = metrics.consumed_samples * config_.sequence_length();
   metrics.tokens_per_second = tokens / metrics.step_seconds;
-  const double flops = engine_->model().flops_per_token(config_.sequence_length());
+  const double flops = flops_per_token(config_.model, config_.sequence_length());
   peak_->reached(metrics.tokens_per_second * flops);
   metrics.utilization = metrics.tokens_per_second * flops / peak_->flops_per_second();
   look_at_cores();

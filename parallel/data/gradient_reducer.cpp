@@ -26,9 +26,9 @@ void GradientReducer::begin(int64_t micro_batches) {
 
 void GradientReducer::gradient_ready(Parameter& parameter, Stream& stream) {
   const int64_t leaf = added_[parameter.index]++;
-  WEFT_CHECK(leaf < micro_batches_, "gradient of {} became ready once too often",
-             parameter.spec.name);
-  const bool last = leaf + 1 == micro_batches_;
+  const int64_t leaves = micro_batches_ * parameter.uses;
+  WEFT_CHECK(leaf < leaves, "gradient of {} became ready once too often", parameter.spec.name);
+  const bool last = leaf + 1 == leaves;
   const bool elastic = parameters_.sharding().elastic;
   if (last || elastic) sum_over_tensor_ranks(parameter, mesh_, stream);
   if (elastic) add_leaf(parameter, leaf, stream);

@@ -11,6 +11,7 @@
 #include "core/interchange/gpt2_config.h"
 #include "core/interchange/gpt2_layout.h"
 #include "core/interchange/llmc_model.h"
+#include "core/model/gpt_specs.h"
 
 namespace weft {
 namespace {

@@ -23,7 +23,7 @@ class SmallGpt {
         stream(device->make_stream(StreamKind::compute)),
         ops(make_ops(*device)),
         parameters(MeshShape{}, MeshCoord{}),
-        model(config, replicate(), GptPartition::whole(config.layers), parameters),
+        model(config, GptPartition::whole(config.layers), parameters),
         dtype_(dtype),
         weights_("weights", *device, kBytes),
         gradients_("gradients", *device, kBytes),
@@ -72,9 +72,10 @@ class SmallGpt {
     clear_gradients();
     *loss_sum.data<double>() = 0;
     Context ctx = context(defer_weights);
+    ctx.gradients = listener;
     model.forward(0, batch(), {}, saved, ctx);
-    model.backward(0, batch(), grad_, saved, ctx, listener);
-    if (defer_weights) model.backward_weights(0, saved, ctx, listener);
+    model.backward(0, batch(), grad_, saved, ctx);
+    if (defer_weights) model.backward_weights(0, saved, ctx);
     return *loss_sum.data<double>();
   }
 

@@ -78,13 +78,13 @@ class Layer {
         work_("work", device, 1 << 16),
         saved_(memory_, deferred_),
         set_({.tp = group.size()}, {.tp = group.rank()}),
-        weight_(*set_.add({.name = "w",
+        weight_(*set_.add({.name = "l.weight",
                            .shape = {kOut, kIn},
                            .init = {.kind = Init::Kind::normal, .stddev = 1},
                            .place = {.splits = {{Axis::tp, 0, {}, 1}}}})),
-        bias_(
-            *set_.add({.name = "b", .shape = {kOut}, .place = {.splits = {{Axis::tp, 0, {}, 1}}}})),
-        linear_(weight_, &bias_),
+        bias_(*set_.add(
+            {.name = "l.bias", .shape = {kOut}, .place = {.splits = {{Axis::tp, 0, {}, 1}}}})),
+        linear_(set_, "l"),
         group_(group),
         x_(memory_.allocate({kRows / group.size(), kIn}, DType::f32)),
         dx_(memory_.allocate(x_.shape(), DType::f32)),

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "core/model/gpt_specs.h"
 #include "launch/config/load.h"
 
 namespace weft {

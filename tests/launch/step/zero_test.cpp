@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/checkpoint/checkpoint.h"
+#include "core/model/gpt_specs.h"
 #include "launch/step/run_state.h"
 #include "launch/verify/layout_run.h"
 #include "tests/launch/engine_rank.h"
