@@ -79,7 +79,7 @@ DatasetManifest DatasetWriter::finish(std::vector<FileRecord> sources, int64_t s
   manifest_.documents_file = close(documents_file_, kDocumentsName, kDocumentsMagic);
   manifest_.sources = std::move(sources);
   manifest_.skipped_documents = skipped_documents;
-  write_new_file(directory_ + "/" + kManifestName, to_json(manifest_));
+  write_new_file(directory_ + "/" + kDatasetManifestName, to_json(manifest_));
   return manifest_;
 }
 

@@ -14,7 +14,7 @@ namespace weft {
 // File layout of a dataset directory, see docs/data.md.
 inline constexpr const char* kTokensName = "tokens.bin";
 inline constexpr const char* kDocumentsName = "documents.bin";
-inline constexpr const char* kManifestName = "manifest.json";
+inline constexpr const char* kDatasetManifestName = "manifest.json";
 inline constexpr const char* kTokenizerName = "../tokenizer";
 inline constexpr char kTokensMagic[9] = "WEFTTOKS";
 inline constexpr char kDocumentsMagic[9] = "WEFTDOCS";

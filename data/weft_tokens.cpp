@@ -74,7 +74,7 @@ std::vector<int64_t> read_documents(const InputFile& file, const DatasetManifest
 
 bool is_weft_dataset(const std::string& directory) {
   std::error_code error;
-  return std::filesystem::exists(directory + "/" + kManifestName, error);
+  return std::filesystem::exists(directory + "/" + kDatasetManifestName, error);
 }
 
 TokenLayout read_weft_layout(const std::string& directory) {
@@ -84,7 +84,7 @@ TokenLayout read_weft_layout(const std::string& directory) {
          std::filesystem::exists(directory, error) ? "not a directory" : "does not exist");
   }
   const std::filesystem::path base(directory);
-  const DatasetManifest manifest = read_manifest((base / kManifestName).string());
+  const DatasetManifest manifest = read_manifest((base / kDatasetManifestName).string());
   InputFile file = open_ids((base / kTokensName).string(), manifest);
   InputFile index((base / kDocumentsName).string(), "document index");
   std::vector<int64_t> documents = read_documents(index, manifest);

@@ -44,6 +44,14 @@ class NamesTest(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertTrue(found[0].startswith("data/b.cpp:4: weft::h5::M is also"), found)
 
+    def test_finds_inline_constants_and_functions(self):
+        self.assert_clash("weft::kM", "namespace weft { inline constexpr char kM[] = \"a\"; }",
+                          "namespace weft { inline constexpr const char* kM = \"b\"; }")
+        self.assert_clash("weft::f(int a)", "namespace weft { inline int f(int a) { return a; } }",
+                          "namespace weft { inline bool f(int a) { return a > 0; } }")
+        self.assert_fine("namespace weft { inline int f(int a) { return a; } constexpr int kM = 1; }",
+                         "namespace weft { inline int f(char a) { return a; } constexpr int kM = 2; }")
+
     def test_lets_declarations_and_uses_be(self):
         m = "namespace weft { struct M {}; }"
         self.assert_fine(m, "namespace weft { struct M; struct M f(struct M m) { return m; } }")
