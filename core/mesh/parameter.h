@@ -151,7 +151,6 @@ class ParameterSet {
   void allocate_masters(Arena& arena, DType dtype);
   void allocate_grads(Arena& arena, DType dtype);
   std::vector<Tensor> allocate_slots(Arena& arena, DType dtype);
-  void allocate_levels(Arena& arena, DType dtype);
   void place(Parameter& parameter);
   Tensor own_part(size_t bucket, const Tensor& all) const;
 

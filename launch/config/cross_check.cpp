@@ -7,6 +7,7 @@
 #include <iterator>
 #include <numeric>
 
+#include "core/base/error.h"
 #include "core/base/glob.h"
 #include "core/base/nearest.h"
 #include "core/model/gpt_specs.h"
