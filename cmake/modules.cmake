@@ -44,6 +44,10 @@ function(weft_layers variable dir)
   set(${variable} ${libraries} PARENT_SCOPE)
 endfunction()
 
+# Files that are compiled as one: what the library's headers make the compiler do is done once for all.
+# Off for developers, whose next change then compiles one file; lint.unity holds the names to it.
+option(WEFT_UNITY "Compile the files of a library eight at a time" OFF)
+
 # weft_module(DIR LIBRARIES...): the library of DIR from every .cpp directly in it, upon the modules
 # of its line in docs/layers.txt and the given libraries of others.
 function(weft_module dir)
@@ -57,7 +61,22 @@ function(weft_module dir)
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC weft_flags ${layers} ${ARGN})
-  target_precompile_headers(${name} REUSE_FROM weft_precompiled)
+  set(precompiled weft_precompiled)
+  if(WEFT_LIGHT_MODULE)
+    set(precompiled weft_precompiled_light)
+    target_compile_options(${name} PRIVATE ${WEFT_LIGHT_OPTIMIZATION})
+  endif()
+  target_precompile_headers(${name} REUSE_FROM ${precompiled})
+  if(NOT dir MATCHES "/(cuda|nccl)$")
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ${WEFT_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+    set_property(GLOBAL APPEND PROPERTY WEFT_LIBRARIES ${name})
+  endif()
+endfunction()
+
+# weft_light_module(DIR LIBRARIES...): the same for code that takes longer to optimise than to run.
+function(weft_light_module)
+  set(WEFT_LIGHT_MODULE TRUE)
+  weft_module(${ARGV})
 endfunction()
 
 # weft_tests(DIR LIBRARIES...): one GoogleTest program from every *_test.cpp directly in tests/DIR,

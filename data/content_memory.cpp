@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kVersion = 1;
+constexpr int kMemoryVersion = 1;
 constexpr char kExtension[] = ".content";
 constexpr char kAside[] = ".tmp";
 constexpr size_t kMostFiles = 1024;  // of the folder; the oldest make room
@@ -30,7 +30,7 @@ constexpr size_t kMostFiles = 1024;  // of the folder; the oldest make room
 std::string head_of(const InputFile& file, std::string_view kind, const FileStamp& stamp,
                     const FileContent& content) {
   std::error_code error;
-  nlohmann::ordered_json json{{"version", kVersion},
+  nlohmann::ordered_json json{{"version", kMemoryVersion},
                               {"path", fs::absolute(file.path(), error).string()},
                               {"kind", kind},
                               {"bytes", stamp.bytes},

@@ -10,7 +10,7 @@
 namespace weft {
 namespace {
 
-constexpr int64_t kBlockBytes = int64_t{1} << 20;
+constexpr int64_t kSampleBytes = int64_t{1} << 20;
 constexpr int64_t kLongestFirstLine = int64_t{256} << 20;
 constexpr std::string_view kBlanks = " \t\r\n";
 
@@ -48,7 +48,7 @@ std::string extension_of(const std::string& path) {
 }
 
 std::string read_at(const InputFile& file, int64_t at) {
-  std::string bytes(static_cast<size_t>(std::min(kBlockBytes, file.size() - at)), '\0');
+  std::string bytes(static_cast<size_t>(std::min(kSampleBytes, file.size() - at)), '\0');
   file.read(at, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }

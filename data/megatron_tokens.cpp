@@ -12,7 +12,7 @@ namespace weft {
 namespace {
 
 constexpr char kMagic[9] = {'M', 'M', 'I', 'D', 'I', 'D', 'X', '\0', '\0'};
-constexpr int64_t kHeaderBytes = 34;
+constexpr int64_t kIndexHeaderBytes = 34;
 constexpr int64_t kBlock = 4096;  // index entries read at once
 
 struct Index {
@@ -50,11 +50,11 @@ TokenCode parse_code(int code, const std::string& path) {
 // byte per sequence (the modes of multimodal data), which no field announces.
 Index read_header(const InputFile& file) {
   const std::string& path = file.path();
-  if (file.size() < kHeaderBytes) {
+  if (file.size() < kIndexHeaderBytes) {
     fail(ErrorKind::input, "{}: {} bytes, the header alone has {}; the file is truncated", path,
-         file.size(), kHeaderBytes);
+         file.size(), kIndexHeaderBytes);
   }
-  std::array<std::byte, kHeaderBytes> header;
+  std::array<std::byte, kIndexHeaderBytes> header;
   file.read(0, header);
   if (std::memcmp(header.data(), kMagic, sizeof(kMagic)) != 0) {
     fail(ErrorKind::input, "{}: does not begin with MMIDIDX, so it is no Megatron index", path);
@@ -67,7 +67,7 @@ Index read_header(const InputFile& file) {
   const uint64_t entries = load_u64(header, 26);
   // Counts that could not fit the file are refused before they enter a product.
   const auto size = static_cast<uint64_t>(file.size());
-  const uint64_t expected = kHeaderBytes + 12 * sequences + 8 * entries;
+  const uint64_t expected = kIndexHeaderBytes + 12 * sequences + 8 * entries;
   if (sequences > size / 12 || entries > size / 8 ||
       (size != expected && size != expected + sequences)) {
     fail(ErrorKind::input,
@@ -96,16 +96,17 @@ void for_each_entry(const InputFile& file, int64_t offset, int64_t count, int64_
 void read_sequences(const InputFile& file, Index& index) {
   index.sequence_begin.assign(1, 0);
   index.sequence_begin.reserve(static_cast<size_t>(index.sequences) + 1);
-  for_each_entry(file, kHeaderBytes, index.sequences, 4, [&](int64_t i, auto bytes, size_t at) {
-    const auto length = static_cast<int32_t>(load_u32(bytes, at));
-    if (length < 0) {
-      fail(ErrorKind::input, "{}: sequence {} has length {}; the index is damaged", file.path(), i,
-           length);
-    }
-    index.sequence_begin.push_back(index.sequence_begin.back() + length);
-  });
+  for_each_entry(file, kIndexHeaderBytes, index.sequences, 4,
+                 [&](int64_t i, auto bytes, size_t at) {
+                   const auto length = static_cast<int32_t>(load_u32(bytes, at));
+                   if (length < 0) {
+                     fail(ErrorKind::input, "{}: sequence {} has length {}; the index is damaged",
+                          file.path(), i, length);
+                   }
+                   index.sequence_begin.push_back(index.sequence_begin.back() + length);
+                 });
   const int64_t width = size_of(index.code);
-  for_each_entry(file, kHeaderBytes + 4 * index.sequences, index.sequences, 8,
+  for_each_entry(file, kIndexHeaderBytes + 4 * index.sequences, index.sequences, 8,
                  [&](int64_t i, auto bytes, size_t at) {
                    const auto pointer = static_cast<int64_t>(load_u64(bytes, at));
                    const int64_t expected = index.sequence_begin[static_cast<size_t>(i)] * width;
@@ -121,7 +122,7 @@ std::vector<int64_t> read_documents(const InputFile& file, const Index& index) {
   std::vector<int64_t> documents;
   documents.reserve(static_cast<size_t>(index.document_entries));
   int64_t last = 0;
-  const int64_t offset = kHeaderBytes + 12 * index.sequences;
+  const int64_t offset = kIndexHeaderBytes + 12 * index.sequences;
   for_each_entry(file, offset, index.document_entries, 8, [&](int64_t i, auto bytes, size_t at) {
     const auto sequence = static_cast<int64_t>(load_u64(bytes, at));
     if (sequence < last || sequence > index.sequences || (i == 0 && sequence != 0)) {

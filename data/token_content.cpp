@@ -8,7 +8,7 @@
 namespace weft {
 namespace {
 
-constexpr int64_t kBlockBytes = int64_t{1} << 20;  // a multiple of every width of an id
+constexpr int64_t kReadBytes = int64_t{1} << 20;  // a multiple of every width of an id
 
 // Takes the ids of a file block by block: refuses values that are none, notes the largest and where
 // documents begin.
@@ -18,7 +18,7 @@ class IdScan {
       : layout_(layout),
         content_(content),
         find_documents_(layout.documents.empty() && layout.document_start.has_value()),
-        ids_(static_cast<size_t>(kBlockBytes / size_of(layout.code))) {
+        ids_(static_cast<size_t>(kReadBytes / size_of(layout.code))) {
     if (find_documents_) content_.documents.push_back(0);
   }
 
@@ -64,10 +64,10 @@ FileContent read_through(const TokenLayout& layout, const InputFile& file, bool 
   std::optional<IdScan> scan;
   if (ids) scan.emplace(layout, content);
   DigestStream digest;
-  std::vector<std::byte> block(static_cast<size_t>(kBlockBytes));
+  std::vector<std::byte> block(static_cast<size_t>(kReadBytes));
   const auto read = [&](int64_t begin, int64_t end, bool of_ids) {
-    for (int64_t at = begin; at < end; at += kBlockBytes) {
-      const std::span piece(block.data(), static_cast<size_t>(std::min(kBlockBytes, end - at)));
+    for (int64_t at = begin; at < end; at += kReadBytes) {
+      const std::span piece(block.data(), static_cast<size_t>(std::min(kReadBytes, end - at)));
       file.read(at, piece);
       digest.add(piece);
       if (of_ids) scan->add(piece);

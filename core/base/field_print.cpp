@@ -13,9 +13,6 @@ namespace weft {
 
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
 // Shortest text that reads back to the same number: 0.1, 1e-5, 6e-4 as 0.0006.
 std::string real_text(double value) {
   char buffer[64];

@@ -14,6 +14,9 @@
 
 namespace weft {
 
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+inline bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 // One value as written by the user, without its quotes.
 struct Scalar {
   std::string text;

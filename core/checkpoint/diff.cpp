@@ -16,7 +16,7 @@
 namespace weft {
 namespace {
 
-constexpr int64_t kPieceBytes = int64_t{64} << 20;
+constexpr int64_t kSlabBytes = int64_t{64} << 20;
 
 template <typename T, typename Convert>
 double element(const std::byte* data, size_t i, Convert&& convert) {
@@ -69,7 +69,7 @@ void compare_pieces(const CheckpointReader& a, const CheckpointReader& b, const 
   const int64_t rows = shape.rank() == 0 ? 1 : shape[0];
   if (shape.elements() == 0) return;
   const int64_t row_bytes = shape.elements() / rows * static_cast<int64_t>(size_of(info.dtype));
-  const int64_t step = std::max<int64_t>(1, kPieceBytes / row_bytes);
+  const int64_t step = std::max<int64_t>(1, kSlabBytes / row_bytes);
   std::vector<std::byte> left, right;
   for (int64_t first = 0; first < rows; first += step) {
     Box box = whole(shape);

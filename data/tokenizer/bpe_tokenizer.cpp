@@ -11,7 +11,6 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kEndOfText = "<|endoftext|>";
 constexpr std::string_view kSpecialPrefix = "<|";  // every special token begins with it
 
 std::array<TokenId, 256> find_bytes(const TokenMap& tokens) {

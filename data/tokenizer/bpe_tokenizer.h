@@ -13,6 +13,8 @@
 
 namespace weft {
 
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";  // as GPT-2 spells it
+
 struct SpecialToken {
   std::string text;
   TokenId id;

@@ -14,8 +14,6 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kEndOfText = "<|endoftext|>";
-constexpr size_t kQuoted = 40;  // bytes of a bad line that a message quotes
 constexpr TokenId kMostTokens = 1 << 24;
 
 bool stands_for_itself(int byte) {

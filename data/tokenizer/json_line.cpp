@@ -11,7 +11,6 @@ namespace weft {
 namespace {
 
 constexpr int kDeepest = 64;
-constexpr size_t kQuoted = 40;  // bytes that a message quotes
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

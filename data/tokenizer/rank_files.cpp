@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "data/tokenizer/bpe_tokenizer.h"
+#include "data/tokenizer/utf8.h"
 
 namespace weft {
 namespace {
@@ -30,7 +31,6 @@ Encoding encoding_of(std::string_view kind) {
            {"<|endofprompt|>", 100276}}};
 }
 
-constexpr size_t kQuoted = 40;  // bytes of a bad line that a message quotes
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -8,6 +8,8 @@
 
 namespace weft {
 
+inline constexpr size_t kQuoted = 40;  // bytes of a bad line that a message quotes
+
 struct TextPosition {
   size_t offset = 0;  // in bytes
   size_t line = 1;

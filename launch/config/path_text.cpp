@@ -14,7 +14,7 @@ bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 |
 
 const char* value_of(const char* name) { return std::getenv(name); }
 
-PathText problem(std::string message) { return {.path = {}, .problem = std::move(message)}; }
+PathText wrong_path(std::string message) { return {.path = {}, .problem = std::move(message)}; }
 
 }  // namespace
 
@@ -22,13 +22,13 @@ PathText expand_home(const std::string& text, Environment get) {
   if (!text.starts_with('~')) return {.path = text, .problem = {}};
   const size_t slash = std::min(text.find('/'), text.size());
   if (slash > 1) {
-    return problem(
+    return wrong_path(
         fmt::format("begins with {}, which is not looked up; write that folder out, or ./{}",
                     text.substr(0, slash), text.substr(0, slash)));
   }
   const char* home = get("HOME");
   if (home == nullptr || home[0] != '/') {
-    return problem("begins with ~, but HOME is no path in this environment; write the path out");
+    return wrong_path("begins with ~, but HOME is no path in this environment; write the path out");
   }
   return {.path = home + text.substr(1), .problem = {}};
 }
@@ -59,7 +59,7 @@ PathText expand_path(const std::string& text, Environment get) {
     while (end < rest.size() && is_name(rest[end])) ++end;
     const std::string name(rest.substr(begin, end - begin));
     if (braces && (name.empty() || end == rest.size() || rest[end] != '}')) {
-      return problem("has ${ without a name and }");
+      return wrong_path("has ${ without a name and }");
     }
     if (name.empty()) {
       path += '$';
@@ -68,7 +68,7 @@ PathText expand_path(const std::string& text, Environment get) {
     }
     const char* value = get(name.c_str());
     if (value == nullptr || value[0] == '\0') {
-      return problem(
+      return wrong_path(
           fmt::format("names the variable {}, which this environment does not have; "
                       "write the path out, or export it",
                       name));
@@ -77,7 +77,7 @@ PathText expand_path(const std::string& text, Environment get) {
     rest.remove_prefix(braces ? end + 1 : end);
   }
   // Of a variable that was set in quotes; nothing looks it up any more.
-  if (path.starts_with('~')) return problem(fmt::format("becomes {}; write the path out", path));
+  if (path.starts_with('~')) return wrong_path(fmt::format("becomes {}; write the path out", path));
   return {.path = std::move(path), .problem = {}};
 }
 

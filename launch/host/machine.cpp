@@ -42,7 +42,7 @@ std::string_view trim(std::string_view text) {
 }
 
 // The leading integer of `text`, or 0.
-int64_t leading_integer(std::string_view text) {
+int64_t integer_or_zero(std::string_view text) {
   int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -92,7 +92,7 @@ std::optional<ProcessLimit> read_process_limit(const std::string& root) {
     if (getrlimit(row.resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
     const auto bytes =
         static_cast<int64_t>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int64_t>::max()));
-    const int64_t used = leading_integer(field(status, row.used)) * kKib;
+    const int64_t used = integer_or_zero(field(status, row.used)) * kKib;
     const ProcessLimit found{row.name, bytes, std::max<int64_t>(0, bytes - used)};
     if (!tightest || found.free_bytes < tightest->free_bytes) tightest = found;
   }
@@ -101,8 +101,8 @@ std::optional<ProcessLimit> read_process_limit(const std::string& root) {
 
 void read_memory(Machine& machine, const std::string& root, const GroupLimits& groups) {
   const std::string info = read_text(root + "/proc/meminfo");
-  machine.memory_bytes = leading_integer(field(info, "MemTotal")) * kKib;
-  machine.memory_available_bytes = leading_integer(field(info, "MemAvailable")) * kKib;
+  machine.memory_bytes = integer_or_zero(field(info, "MemTotal")) * kKib;
+  machine.memory_available_bytes = integer_or_zero(field(info, "MemAvailable")) * kKib;
   machine.memory_limit = groups.memory;
   if (groups.memory) machine.memory_bytes = std::min(machine.memory_bytes, groups.memory->bytes);
   if (groups.least_free) {

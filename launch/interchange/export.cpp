@@ -15,6 +15,7 @@
 #include "core/interchange/gpt2_config.h"
 #include "core/interchange/gpt2_layout.h"
 #include "core/interchange/safetensors.h"
+#include "launch/interchange/gpt2_weights.h"
 #include "launch/interchange/not_finite.h"
 #include "launch/step/run_state.h"
 
@@ -25,8 +26,6 @@ namespace fs = std::filesystem;
 
 using Shards = std::vector<std::vector<SafetensorsTensor>>;
 
-constexpr char kPrefix[] = "transformer.";  // of all but the head
-constexpr char kHead[] = "lm_head.weight";
 constexpr const char* kTokenizerFiles[] = {"vocab.json", "merges.txt"};  // also read there
 
 bool carries(const CheckpointReader& reader, const std::string& name) {
@@ -156,7 +155,7 @@ ExportResult export_safetensors(const std::string& checkpoint, const std::string
   std::vector<SafetensorsTensor> tensors;
   ExportResult result;
   for (Gpt2Tensor& t : gpt2_tensors(model)) {
-    const std::string name = t.name == kHead ? t.name : kPrefix + t.name;
+    const std::string name = t.name == kGpt2Head ? t.name : std::string(kGpt2Prefix) + t.name;
     tensors.push_back({name, DType::f32, t.shape});
     result.bytes += tensors.back().bytes();
     sources.emplace(name, std::move(t));

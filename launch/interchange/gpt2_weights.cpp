@@ -13,12 +13,10 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view kPrefix = "transformer.";
 constexpr char kEmbedding[] = "wte.weight";
-constexpr char kHead[] = "lm_head.weight";
 
 std::string_view without_prefix(std::string_view name) {
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+  return name.starts_with(kGpt2Prefix) ? name.substr(kGpt2Prefix.size()) : name;
 }
 
 // Buffers of causal masks, which old files hold.
@@ -29,7 +27,7 @@ bool is_mask(std::string_view name) {
 
 // With the prefix or without; a file with both is refused by require_gpt2.
 const SafetensorsEntry* find(const SafetensorsModel& file, const std::string& name) {
-  const SafetensorsEntry* entry = file.find(std::string(kPrefix) + name);
+  const SafetensorsEntry* entry = file.find(std::string(kGpt2Prefix) + name);
   return entry == nullptr ? file.find(name) : entry;
 }
 
@@ -78,7 +76,7 @@ std::vector<float> as_floats(const SafetensorsModel& file, const SafetensorsEntr
 
 // A head that is stored although it is tied must be the embedding.
 void require_tied(const SafetensorsModel& file) {
-  const SafetensorsEntry* head = find(file, kHead);
+  const SafetensorsEntry* head = find(file, kGpt2Head);
   const SafetensorsEntry* table = find(file, kEmbedding);
   if (head == nullptr || table == nullptr) return;
   bool equal = head->shape == table->shape && head->type == table->type;
@@ -92,7 +90,7 @@ void require_tied(const SafetensorsModel& file) {
     fail(ErrorKind::input,
          "{}: {} is not {}, so the head is not tied; set model.tied_head to false in --config, or "
          "tie_word_embeddings in config.json",
-         file.path_of(*head), kHead, kEmbedding);
+         file.path_of(*head), kGpt2Head, kEmbedding);
   }
 }
 
@@ -106,14 +104,14 @@ void require_gpt2(const SafetensorsModel& file, const GptConfig& config) {
   }
   if (config.tied_head) {
     require_tied(file);
-    known.insert(kHead);
+    known.insert(kGpt2Head);
   }
   std::set<std::string_view> seen;
   for (const SafetensorsEntry& entry : file.tensors()) {
     const std::string_view name = without_prefix(entry.name);
     if (!seen.insert(name).second) {
       fail(ErrorKind::input, "{}: has tensor {} with and without the prefix {}",
-           file.path_of(entry), printable(name), kPrefix);
+           file.path_of(entry), printable(name), kGpt2Prefix);
     }
     if (known.contains(name) || is_mask(name)) continue;
     fail(ErrorKind::input, "{}: tensor '{}' has no place in the model; is it a GPT-2 of this size?",

@@ -1,6 +1,7 @@
 // The weights of a Hugging Face GPT-2 by weft's parameters.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "core/interchange/gpt2_layout.h"
@@ -8,6 +9,9 @@
 #include "core/model/gpt_config.h"
 
 namespace weft {
+
+inline constexpr std::string_view kGpt2Prefix = "transformer.";  // of all names but the head's
+inline constexpr char kGpt2Head[] = "lm_head.weight";
 
 // Throws Error{input} unless the file holds exactly the tensors of `config`'s model, in their
 // shapes and in types that become f32 exactly. Masks are passed over, and so is a head that is tied

@@ -20,7 +20,7 @@
 namespace weft {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr double kSeconds = 1.0;    // for all of it
 constexpr double kWorthIt = 0.9;    // of the time
@@ -79,10 +79,10 @@ class Contender {
   }
 
   double seconds() {
-    const Clock::time_point begin = Clock::now();
+    const SteadyClock::time_point begin = SteadyClock::now();
     for (const op::Matmul* args : {&forward_, &input_, &weight_}) (*ops_)(*args, *stream_);
     stream_->synchronize();
-    return std::chrono::duration<double>(Clock::now() - begin).count();
+    return std::chrono::duration<double>(SteadyClock::now() - begin).count();
   }
 
  private:
@@ -99,7 +99,7 @@ struct Times {
 
 // In turns, so that what comes and goes meets both; of each the best.
 Times race(const RunConfig& config, int threads, int ranks) {
-  const Clock::time_point begin = Clock::now();
+  const SteadyClock::time_point begin = SteadyClock::now();
   Contender native(Bf16Products::native, threads);
   Contender converted(Bf16Products::converted, threads);
   Times total;
@@ -114,7 +114,7 @@ Times race(const RunConfig& config, int threads, int ranks) {
     }
     total.native += best.native;
     total.converted += best.converted;
-    if (std::chrono::duration<double>(Clock::now() - begin).count() > kSeconds / 2) break;
+    if (std::chrono::duration<double>(SteadyClock::now() - begin).count() > kSeconds / 2) break;
   }
   return total;
 }

@@ -14,7 +14,7 @@
 namespace weft {
 namespace {
 
-constexpr char kWeight[] = "weight";
+constexpr char kWeightKind[] = "weight";
 
 bool has_vocabulary_rows(const std::string& tensor) {
   return tensor == "wte.weight" || tensor == "lm_head.weight";
@@ -27,7 +27,7 @@ bool is_shorter(const Shape& stored, const Shape& table) {
 
 void require_tensor(const CheckpointReader& reader, const LoadConfig& load, const std::string& name,
                     const Shape& shape) {
-  const std::optional<TensorInfo> info = reader.find(name, kWeight);
+  const std::optional<TensorInfo> info = reader.find(name, kWeightKind);
   if (!info) {
     fail(
         ErrorKind::input,
@@ -57,7 +57,7 @@ void require_tensor(const CheckpointReader& reader, const LoadConfig& load, cons
 void require_no_others(const CheckpointReader& reader, const LoadConfig& load,
                        const std::set<std::string>& known) {
   for (const TensorInfo& t : reader.tensors()) {
-    if (t.kind != kWeight || known.contains(t.name) || matches_any(load.skip, t.name)) continue;
+    if (t.kind != kWeightKind || known.contains(t.name) || matches_any(load.skip, t.name)) continue;
     fail(ErrorKind::input,
          "{} has a tensor {} that the model has no place for; name it in load.skip to leave it out",
          reader.path(), t.name);
@@ -98,14 +98,14 @@ void load_weights(const CheckpointReader& reader, const LoadConfig& load, Parame
     const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
     for (const Region& r : clip(held, kept.range)) {
       if (matches_any(load.skip, r.tensor)) continue;
-      const Shape stored = reader.find(r.tensor, kWeight)->global_shape;
+      const Shape stored = reader.find(r.tensor, kWeightKind)->global_shape;
       // The rows there are, which come first in the memory of the region.
       const std::optional<Box> box = intersection({r.offset, r.extent}, whole(stored));
       if (!box) continue;
       const int64_t begin = r.local_begin - kept.range.begin;
       const Tensor target = kept.elements.slice(begin, begin + box->elements());
       staging.resize(target.bytes());
-      reader.read(r.tensor, kWeight, *box, staging.data());
+      reader.read(r.tensor, kWeightKind, *box, staging.data());
       device.copy_to_device(target.raw(), staging.data(), target.bytes(), stream);
       stream.synchronize();
     }

@@ -31,9 +31,9 @@ class Writer {
   std::string bytes_;
 };
 
-class Reader {
+class TraceReader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  explicit TraceReader(std::string_view bytes) : bytes_(bytes) {}
 
   template <typename T>
   T get() {
@@ -70,7 +70,7 @@ void put(Writer& out, const Piece& piece) {
   out.put_all(piece.values);
 }
 
-Piece get_piece(Reader& in) {
+Piece get_piece(TraceReader& in) {
   Piece piece;
   piece.region.tensor = in.get_all<std::string>();
   piece.region.tensor_shape = in.get<Shape>();
@@ -142,7 +142,7 @@ std::string to_bytes(const RankTrace& trace) {
 }
 
 RankTrace rank_trace_of(const std::string& bytes) {
-  Reader in(bytes);
+  TraceReader in(bytes);
   RankTrace trace;
   for (const auto member : kPieces) {
     const auto count = in.get<size_t>();

@@ -12,6 +12,8 @@
 
 namespace weft {
 
+inline std::byte* at(void* base, size_t bytes) { return static_cast<std::byte*>(base) + bytes; }
+
 enum class CommOp : int32_t {
   all_reduce,
   reduce_scatter,

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "parallel/comm/blocks.h"
+#include "parallel/comm/call.h"
 #include "parallel/comm/fold.h"
 #include "parallel/comm/host_communicator.h"
 
@@ -32,8 +33,6 @@ size_t inline_bytes(int ranks) {
 
 // Largest single message of a gather, a broadcast or an exchange.
 constexpr size_t kPieceBytes = size_t{64} << 20;
-
-std::byte* at(void* base, size_t bytes) { return static_cast<std::byte*>(base) + bytes; }
 
 // What a message of an exchange announces.
 struct MessageHeader {

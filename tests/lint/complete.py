@@ -9,6 +9,7 @@ Folders of these names belong to parts that this build does not have.
 import argparse
 import json
 import pathlib
+import re
 import sys
 
 import layers
@@ -17,6 +18,9 @@ import layers
 def missing(root, commands, without):
     """The .cpp and .cu files below `root` without an entry in the compile commands."""
     compiled = {pathlib.Path(c["directory"], c["file"]).resolve() for c in commands}
+    for unity in [f for f in compiled if f.parent.name == "Unity" and f.exists()]:
+        compiled.update(pathlib.Path(f).resolve()
+                        for f in re.findall(r'#include "([^"]+)"', unity.read_text()))
     sources = [f for f in layers.source_files(root) if f.suffix in (".cpp", ".cu")]
     sources = [f for f in sources if not without.intersection(f.relative_to(root).parts)]
     return [f.relative_to(root).as_posix() for f in sources if f.resolve() not in compiled]

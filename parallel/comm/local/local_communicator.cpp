@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "parallel/comm/blocks.h"
+#include "parallel/comm/call.h"
 #include "parallel/comm/fold.h"
 #include "parallel/comm/host_communicator.h"
 
@@ -13,8 +14,6 @@ namespace {
 
 // Bytes that are folded and then copied to the peers while they are still in the cache.
 constexpr size_t kPiece = size_t{64} << 10;
-
-std::byte* at(void* base, size_t bytes) { return static_cast<std::byte*>(base) + bytes; }
 
 void copy_bytes(void* to, const void* from, size_t bytes) {
   if (bytes > 0 && to != from) std::memcpy(to, from, bytes);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr std::chrono::milliseconds kRetry{50};
-constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
+constexpr uint64_t kReadBytes = uint64_t{1} << 20;
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
@@ -228,7 +228,7 @@ std::string receive_text(const Socket& socket, Deadline deadline, const std::str
   std::string text;
   while (text.size() < bytes) {
     const size_t begin = text.size();
-    const size_t piece = std::min<uint64_t>(bytes - begin, kPieceBytes);
+    const size_t piece = std::min<uint64_t>(bytes - begin, kReadBytes);
     text.resize(begin + piece);
     receive_bytes(socket, text.data() + begin, piece, deadline, who);
   }

@@ -16,7 +16,7 @@
 namespace weft {
 namespace {
 
-constexpr int kSpins = 32;  // looks at the sockets before the thread sleeps on them
+constexpr int kLooks = 32;  // looks at the sockets before the thread sleeps on them
 
 // Ahead of every message.
 struct Frame {
@@ -105,7 +105,7 @@ class TcpWire final : public Wire {
     while (!is_complete(batch)) {
       if (drive()) {
         idle = 0;
-      } else if (++idle <= kSpins) {
+      } else if (++idle <= kLooks) {
         sched_yield();
       } else {
         if (std::chrono::steady_clock::now() >= end) return false;
