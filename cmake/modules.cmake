@@ -186,3 +186,25 @@ function(weft_job_tests dir np)
   set_tests_properties(${tests} PROPERTIES TIMEOUT 300 PROCESSORS ${np}
                        ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
 endfunction()
+
+# weft_program_test(NAME SECONDS [MPIRUN] [TWO_CORES] [ALONE] [ARGUMENTS...]): the test launch/NAME, which
+# is tests/launch/NAME_test.py with the program, ARGUMENTS and, for MPIRUN, how ranks are started. It may
+# take SECONDS; ALONE beside no other test.
+function(weft_program_test name seconds)
+  cmake_parse_arguments(PARSE_ARGV 2 test "MPIRUN;TWO_CORES;ALONE" "" "ARGUMENTS")
+  if(test_MPIRUN)
+    list(APPEND test_ARGUMENTS ${WEFT_TEST_MPIRUN})
+    set(label LABELS mpi)
+  endif()
+  if(test_TWO_CORES)
+    set(cores PROCESSORS 2)
+  endif()
+  if(test_ALONE)
+    set(alone RUN_SERIAL TRUE)
+  endif()
+  add_test(NAME launch/${name}
+           COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/tests/launch/${name}_test.py
+                   $<TARGET_FILE:weft> ${test_ARGUMENTS})
+  set_tests_properties(launch/${name} PROPERTIES TIMEOUT ${seconds} ${label} ${cores} ${alone}
+                       ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
+endfunction()
