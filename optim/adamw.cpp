@@ -46,14 +46,15 @@ void AdamW::add_to_groups(size_t member) {
 void AdamW::step(const UpdateInputs& inputs, Ops& ops, Stream& stream, UpdateListener* listener) {
   for (const Group& group : groups_) {
     if (!group.tensors.empty()) {
-      ops.adamw({.grad_scale = inputs.clip,
-                 .update = inputs.update,
-                 .lr = inputs.lr,
-                 .beta1 = config_.beta1,
-                 .beta2 = config_.beta2,
-                 .eps = config_.eps,
-                 .stochastic = rounds_at_random(config_, *members_[group.begin])},
-                group.tensors, stream);
+      ops(op::AdamW{.tensors = group.tensors,
+                    .grad_scale = inputs.clip,
+                    .update = inputs.update,
+                    .lr = inputs.lr,
+                    .beta1 = config_.beta1,
+                    .beta2 = config_.beta2,
+                    .eps = config_.eps,
+                    .stochastic = rounds_at_random(config_, *members_[group.begin])},
+          stream);
     }
     if (listener == nullptr) continue;
     for (size_t i = group.begin; i < group.end; ++i) listener->value_updated(*members_[i], stream);

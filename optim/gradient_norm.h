@@ -5,7 +5,7 @@
 //   norm.combine(max_norm, loss_scale, mesh, ops, stream);  // norm() and clip(), the same
 //                                                           // everywhere
 //
-// Each block of Ops::kNormBlock elements is summed by its owner, in f64, into a slot that is its
+// Each block of kNormBlock elements is summed by its owner, in f64, into a slot that is its
 // alone; adding the zeros of the others is exact. The slots are then summed in index order, which
 // depends neither on dp nor on the ZeRO stage nor on pp, and so does not the norm's last bit.
 #pragma once
@@ -41,7 +41,7 @@ class GradientNorm {
 
  private:
   ParameterSet& parameters_;
-  std::vector<SquareSums> sums_;  // of what this rank owns
+  std::vector<BlockSquares> sums_;  // of what this rank owns
   Tensor blocks_;
   Tensor rank_sums_;  // f64 [tp], each rank's sum in its slot
   Tensor norm_;

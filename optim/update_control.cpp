@@ -9,16 +9,16 @@ void UpdateControl::allocate(Arena& arena, Arena& host) {
     there = arena.allocate(shape, dtype);
     here = host.allocate(shape, dtype);
   };
-  both({UpdateArgs::counter_count}, DType::i64, counters_, host_counters_);
+  both({op::DecideUpdate::counter_count}, DType::i64, counters_, host_counters_);
   if (config_) both({1}, DType::f32, loss_scale_, host_scale_);
 }
 
 void UpdateControl::restore(const State& state, Device& device, Stream& stream) {
   auto* counters = host_counters_.data<int64_t>();
-  counters[UpdateArgs::update] = 0;
-  counters[UpdateArgs::made] = state.made;
-  counters[UpdateArgs::skipped] = state.skipped;
-  counters[UpdateArgs::good] = state.good;
+  counters[op::DecideUpdate::update] = 0;
+  counters[op::DecideUpdate::made] = state.made;
+  counters[op::DecideUpdate::skipped] = state.skipped;
+  counters[op::DecideUpdate::good] = state.good;
   device.copy_to_device(counters_.raw(), counters, counters_.bytes(), stream);
   if (config_) {
     const bool goes_on = config_->dynamic && state.loss_scale;
@@ -29,7 +29,7 @@ void UpdateControl::restore(const State& state, Device& device, Stream& stream) 
 }
 
 void UpdateControl::decide(const Tensor& norm, Ops& ops, Stream& stream) {
-  UpdateArgs args{.norm = norm, .counters = counters_};
+  op::DecideUpdate args{.norm = norm, .counters = counters_};
   if (config_ && config_->dynamic) {
     args.loss_scale = loss_scale_;
     args.growth_interval = config_->growth_interval;
@@ -37,7 +37,7 @@ void UpdateControl::decide(const Tensor& norm, Ops& ops, Stream& stream) {
     args.backoff = config_->backoff;
     args.min_scale = config_->min;
   }
-  ops.decide_update(args, stream);
+  ops(args, stream);
 }
 
 void UpdateControl::fetch(Device& device, Stream& stream) {
@@ -48,9 +48,9 @@ void UpdateControl::fetch(Device& device, Stream& stream) {
 
 UpdateControl::State UpdateControl::state() const {
   const auto* counters = host_counters_.data<int64_t>();
-  return {.made = counters[UpdateArgs::made],
-          .skipped = counters[UpdateArgs::skipped],
-          .good = counters[UpdateArgs::good],
+  return {.made = counters[op::DecideUpdate::made],
+          .skipped = counters[op::DecideUpdate::skipped],
+          .good = counters[op::DecideUpdate::good],
           .loss_scale = config_ ? std::optional(*host_scale_.data<float>()) : std::nullopt};
 }
 

@@ -42,7 +42,9 @@ class UpdateControl {
   void restore(const State& state, Device& device, Stream& stream);
 
   // i64 [1]: the number of the update decided last, 1 for the first; 0 when it is skipped.
-  Tensor update() const { return counters_.slice(UpdateArgs::update, UpdateArgs::update + 1); }
+  Tensor update() const {
+    return counters_.slice(op::DecideUpdate::update, op::DecideUpdate::update + 1);
+  }
   const Tensor& loss_scale() const { return loss_scale_; }  // absent when the loss is not scaled
   void decide(const Tensor& norm, Ops& ops, Stream& stream);
 

@@ -7,7 +7,7 @@
 #include "core/base/philox.h"
 #include "core/device/cpu/parallel_for.h"
 #include "core/mesh/upload.h"
-#include "core/ops/ops.h"
+#include "core/ops/gradient_norm.h"
 
 namespace weft {
 namespace {
@@ -41,7 +41,7 @@ void initial_values(const ParamSpec& spec, const Region& region, uint64_t seed, 
 }  // namespace
 
 Parameter* ParameterSet::add(ParamSpec spec) {
-  constexpr int64_t kBlock = Ops::kNormBlock;
+  constexpr int64_t kBlock = kNormBlock;
   WEFT_CHECK(aliases_.empty(), "{} is registered after an alias", spec.name);
   const int64_t position = positions_;
   const Shape local = local_shape(spec, mesh_, coord_);

@@ -33,7 +33,7 @@ struct Parameter {
   int64_t unit = 0;               // in which this rank uses it
   int64_t uses = 1;               // by this rank, in each of which its gradient becomes ready
   // First element in the flat order of the whole model as this tensor-parallel coordinate cuts it,
-  // each parameter padded to whole Ops::kNormBlocks; the same for every dp, pp and ZeRO stage.
+  // each parameter padded to whole kNormBlocks; the same for every dp, pp and ZeRO stage.
   int64_t position = 0;
   // Windows on the set's memory; empty before allocate(). value is what is computed with. With ZeRO
   // 3, it is there only from UnitListener::before_unit on; with ZeRO 2 and 3 the same holds for
@@ -95,7 +95,7 @@ class ParameterSet {
   Parameter& at(std::string_view name, std::optional<int64_t> unit = {}) const;
 
   // Lays values out in the order of registration, in `dtype`, and gradients in its accumulator's
-  // type, each parameter at a multiple of Ops::kNormBlock elements. An absent gradient arena leaves
+  // type, each parameter at a multiple of kNormBlock elements. An absent gradient arena leaves
   // gradients empty (inference). Where values are of a 16-bit type, master weights of the
   // accumulator's lie in `masters`; absent, there are none and no updates.
   void allocate(Arena& values, Arena* grads, DType dtype, Arena* masters = nullptr);

@@ -5,12 +5,12 @@
 #include <numeric>
 
 #include "core/base/error.h"
-#include "core/ops/ops.h"
+#include "core/ops/gradient_norm.h"
 
 namespace weft {
 namespace {
 
-int64_t blocks(int64_t elements) { return (elements + Ops::kNormBlock - 1) / Ops::kNormBlock; }
+int64_t blocks(int64_t elements) { return (elements + kNormBlock - 1) / kNormBlock; }
 
 int64_t blocks(const ShardLayout::Entry& entry) {
   return blocks(entry.grain == Grain::whole ? entry.room : entry.elements);
@@ -38,7 +38,7 @@ ShardLayout::ShardLayout(std::span<const Entry> entries, int ranks, int64_t buck
   size_t last = entries.size();
   int64_t elements = 0, wanted = bucket_elements;
   for (size_t i = entries.size(); i-- > 0;) {
-    const int64_t taken = blocks(entries[i]) * Ops::kNormBlock;
+    const int64_t taken = blocks(entries[i]) * kNormBlock;
     elements += taken;
     if (entries[i].grain == Grain::whole) wanted = std::max(wanted, ranks * taken);
     if (i > 0 && !must_cut(i) && elements < wanted) continue;
@@ -61,14 +61,14 @@ void ShardLayout::add_bucket(std::span<const Entry> entries, size_t first, size_
   const bool whole = entries[first].grain == Grain::whole;
   const int64_t share =
       whole ? place_whole(entries, first, last) : place_in_order(entries, first, last);
-  buckets_.push_back({first, last, entries[first].unit, share * Ops::kNormBlock, 0});
+  buckets_.push_back({first, last, entries[first].unit, share * kNormBlock, 0});
 }
 
 // Both return the blocks of a share.
 int64_t ShardLayout::place_in_order(std::span<const Entry> entries, size_t first, size_t last) {
   int64_t offset = 0;
   for (size_t i = first; i < last; ++i) {
-    places_[i].offset = offset * Ops::kNormBlock;
+    places_[i].offset = offset * kNormBlock;
     offset += blocks(entries[i]);
   }
   return (offset + ranks_ - 1) / ranks_;
@@ -84,11 +84,11 @@ int64_t ShardLayout::place_whole(std::span<const Entry> entries, size_t first, s
   for (const size_t i : order) {
     const auto least = std::ranges::min_element(loads);
     ranks[i] = least - loads.begin();
-    places_[i].offset = *least * Ops::kNormBlock;  // in the rank's share, whose size follows
+    places_[i].offset = *least * kNormBlock;  // in the rank's share, whose size follows
     *least += blocks(entries[i]);
   }
   const int64_t share = *std::ranges::max_element(loads);
-  for (const size_t i : order) places_[i].offset += ranks[i] * share * Ops::kNormBlock;
+  for (const size_t i : order) places_[i].offset += ranks[i] * share * kNormBlock;
   return share;
 }
 

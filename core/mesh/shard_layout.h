@@ -6,7 +6,7 @@
 //
 // Parameters lie in forward order. A bucket is a run of them, the unit of one collective; since all
 // shares of a bucket are equal, reduce-scatter and all-gather work in place, whatever the sizes.
-// Every block of Ops::kNormBlock elements has one owner.
+// Every block of kNormBlock elements has one owner.
 //
 //   bucket    | p0    | p2        |..| p1              | p3 ..................|
 //   shares    | rank 0               | rank 1          | rank 2               |

@@ -68,12 +68,6 @@ void check_attention_keys(const AttentionArgs& args, const Tensor& qkv, const Te
              args.keys.first);
 }
 
-void check_elements(const char* op, const ElementMap& elements) {
-  WEFT_CHECK(elements.first >= 0 && elements.columns >= 1 && elements.stride >= elements.columns,
-             "{}: rows of {} elements, {} apart, from {}", op, elements.columns, elements.stride,
-             elements.first);
-}
-
 }  // namespace
 
 void check_attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
@@ -144,56 +138,7 @@ void check_copy_last_columns(const Tensor& from, const Tensor& to) {
 void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMap& elements) {
   expect_count("copy_stochastic", "from", from, from.elements(), DType::f32);
   expect_count("copy_stochastic", "to", to, from.elements(), DType::bf16);
-  check_elements("copy_stochastic", elements);
-}
-
-void check_adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors) {
-  expect_count("adamw", "grad_scale", args.grad_scale, 1, DType::f32);
-  expect_count("adamw", "update", args.update, 1, DType::i64);
-  WEFT_CHECK(!tensors.empty(), "adamw: no tensors");
-  const DType moment = tensors.front().exp_avg.dtype() == DType::bf16 ? DType::bf16 : DType::f32;
-  const Tensor& copy = tensors.front().rounded;
-  for (const AdamWTensor& t : tensors) {
-    const int64_t count = t.weight.elements();
-    expect_count("adamw", "weight", t.weight, count, DType::f32);
-    expect_count("adamw", "grad", t.grad, count, DType::f32);
-    expect_count("adamw", "exp_avg", t.exp_avg, count, moment);
-    expect_count("adamw", "exp_avg_sq", t.exp_avg_sq, count, moment);
-    WEFT_CHECK(present(t.rounded) == present(copy), "adamw: some tensors have a rounded copy");
-    if (present(copy)) {
-      expect_count("adamw", "rounded", t.rounded, count,
-                   copy.dtype() == DType::f16 ? DType::f16 : DType::bf16);
-    }
-    if (args.stochastic) check_elements("adamw", t.rounding.elements);
-  }
-}
-
-void check_decide_update(const UpdateArgs& args) {
-  expect_count("decide_update", "norm", args.norm, 1, DType::f64);
-  expect_count("decide_update", "counters", args.counters, UpdateArgs::counter_count, DType::i64);
-  if (present(args.loss_scale)) {
-    expect_count("decide_update", "loss_scale", args.loss_scale, 1, DType::f32);
-  }
-}
-
-void check_sum_squares(std::span<const SquareSums> tensors) {
-  for (const SquareSums& t : tensors) {
-    expect_float("sum_squares", "x", t.x);
-    const int64_t blocks = (t.x.elements() + Ops::kNormBlock - 1) / Ops::kNormBlock;
-    expect_count("sum_squares", "partials", t.partials, blocks, DType::f64);
-    WEFT_CHECK(t.x.dtype() == tensors.front().x.dtype(), "sum_squares: {} beside {}",
-               to_string(t.x), to_string(tensors.front().x));
-  }
-}
-
-void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,
-                       const Tensor& clip) {
-  if (present(loss_scale)) {
-    expect_count("clip_factor", "loss_scale", loss_scale, 1, DType::f32);
-  }
-  expect_count("clip_factor", "partials", partials, partials.elements(), DType::f64);
-  expect_count("clip_factor", "norm", norm, 1, DType::f64);
-  expect_count("clip_factor", "clip", clip, 1, DType::f32);
+  expect_elements({"copy_stochastic", OpFamily::elementwise}, elements);
 }
 
 }  // namespace weft

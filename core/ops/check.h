@@ -19,10 +19,5 @@ void check_float(const Tensor& x);  // scale
 void check_copy(const Tensor& from, const Tensor& to);
 void check_copy_last_columns(const Tensor& from, const Tensor& to);
 void check_copy_stochastic(const Tensor& from, const Tensor& to, const ElementMap& elements);
-void check_adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors);
-void check_decide_update(const UpdateArgs& args);
-void check_sum_squares(std::span<const SquareSums> tensors);
-void check_clip_factor(const Tensor& partials, const Tensor& loss_scale, const Tensor& norm,
-                       const Tensor& clip);
 
 }  // namespace weft

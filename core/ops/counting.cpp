@@ -55,17 +55,6 @@ class CountingOps final : public RunsEach<CountingOps> {
                        const ElementMap& elements, Stream&) override {
     check_copy_stochastic(from, to, elements);
   }
-  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream&) override {
-    check_adamw(args, tensors);
-  }
-  void decide_update(const UpdateArgs& args, Stream&) override { check_decide_update(args); }
-  void sum_squares(std::span<const SquareSums> tensors, Stream&) override {
-    check_sum_squares(tensors);
-  }
-  void clip_factor(const Tensor& partials, double, const Tensor& loss_scale, const Tensor& norm,
-                   const Tensor& clip, Stream&) override {
-    check_clip_factor(partials, loss_scale, norm, clip);
-  }
 
  private:
   void count(size_t bytes) {

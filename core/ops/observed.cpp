@@ -31,20 +31,6 @@ double flops_of(const AttentionArgs& args, const Tensor& qkv, int products) {
   return 2.0 * products * pairs * static_cast<double>(qkv.shape()[0] * args.heads * args.head_dim);
 }
 
-double bytes_of(std::span<const AdamWTensor> tensors) {
-  double sum = 0;
-  for (const AdamWTensor& t : tensors) {
-    sum += 2 * bytes_of({t.weight, t.grad, t.exp_avg, t.exp_avg_sq}) + bytes_of({t.rounded});
-  }
-  return sum;
-}
-
-double bytes_of(std::span<const SquareSums> tensors) {
-  double sum = 0;
-  for (const SquareSums& t : tensors) sum += bytes_of({t.x, t.partials});
-  return sum;
-}
-
 class ObservedOps final : public RunsEach<ObservedOps> {
  public:
   ObservedOps(Ops& inner, OpObserver& observer) : inner_(inner), observer_(observer) {}
@@ -105,24 +91,6 @@ class ObservedOps final : public RunsEach<ObservedOps> {
                        const ElementMap& elements, Stream& s) override {
     observe({"copy_stochastic", OpFamily::elementwise, {to}, 0, bytes_of({from, to})}, s,
             [&] { inner_.copy_stochastic(from, to, key, elements, s); });
-  }
-  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& s) override {
-    observe({"adamw", OpFamily::optimizer, {tensors.front().weight}, 0, bytes_of(tensors)}, s,
-            [&] { inner_.adamw(args, tensors, s); });
-  }
-  void decide_update(const UpdateArgs& args, Stream& s) override {
-    observe({"decide_update", OpFamily::optimizer, {args.counters}}, s,
-            [&] { inner_.decide_update(args, s); });
-  }
-  void sum_squares(std::span<const SquareSums> tensors, Stream& s) override {
-    const Tensor first = tensors.empty() ? Tensor() : tensors.front().x;
-    observe({"sum_squares", OpFamily::optimizer, {first}, 0, bytes_of(tensors)}, s,
-            [&] { inner_.sum_squares(tensors, s); });
-  }
-  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                   const Tensor& norm, const Tensor& clip, Stream& s) override {
-    observe({"clip_factor", OpFamily::optimizer, {partials}}, s,
-            [&] { inner_.clip_factor(partials, max_norm, loss_scale, norm, clip, s); });
   }
 
  private:

@@ -25,8 +25,11 @@
 
 #include "core/base/philox.h"
 #include "core/device/device.h"
+#include "core/ops/adamw.h"
 #include "core/ops/cross_entropy.h"
+#include "core/ops/element_map.h"
 #include "core/ops/embedding.h"
+#include "core/ops/gradient_norm.h"
 #include "core/ops/matmul.h"
 #include "core/ops/norm.h"
 #include "core/ops/token_share.h"
@@ -74,67 +77,6 @@ struct AttentionArgs {
   bool merge = false;
 };
 
-// Which elements of a tensor those of a call are: element e of the call is element
-// first + e / columns * stride + e % columns of the whole tensor, row by row.
-struct ElementMap {
-  int64_t first = 0;
-  int64_t columns = 1;
-  int64_t stride = 1;
-};
-
-// Rounding of f32 to bf16 up or down with the probability that keeps the mean (kernels/storage.h):
-// the word of a tensor's element is that of its global number, so that no result depends on how the
-// tensor is cut.
-struct StochasticRounding {
-  uint64_t seed = 0;
-  uint32_t weight = 0, exp_avg = 0, exp_avg_sq = 0;  // streams of the three tensors
-  ElementMap elements;
-};
-
-// AdamW (arXiv 1711.05101). With s = update[0], for every tensor:
-//   g = grad * grad_scale[0]; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2
-//   w -= lr * (m / (1 - b1^s)) / (sqrt(v / (1 - b2^s)) + eps) + lr * weight_decay * w
-// from m and v as computed, before they are stored. grad is set to zero afterwards, in the same
-// pass; where s is 0 that is all that happens.
-struct AdamWArgs {
-  Tensor grad_scale;  // f32 [1] on the device: the clip factor
-  Tensor update;      // i64 [1] on the device: 1 for the first update, 0 for none
-  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  // Whether what is stored in bf16 is rounded stochastically, with keys of step s; else to nearest.
-  bool stochastic = false;
-};
-// Of one call all exp_avg and exp_avg_sq are of one type, and all of rounded or none are there.
-struct AdamWTensor {
-  Tensor weight, grad;         // same elements, f32
-  Tensor exp_avg, exp_avg_sq;  // m and v, as many; both f32 or both bf16
-  Tensor rounded;              // bf16 or f16, as many: = weight, rounded; optional
-  double weight_decay = 0;
-  StochasticRounding rounding;  // read in a stochastic update
-};
-
-// partials[i] (f64) = sum of squares of elements [i * kNormBlock, (i+1) * kNormBlock) of x,
-// summed in f64 in a fixed order: the blocks, not the ranks, define the rounding.
-struct SquareSums {
-  Tensor x;
-  Tensor partials;
-};
-
-// Whether an update takes place, decided on the device so that no host waits within a step:
-//   norm[0] finite:  counters[made] += 1; counters[update] = counters[made]
-//   else:            counters[skipped] += 1; counters[update] = 0
-// With a loss scale that is dynamic, then (Micikevicius et al., arXiv 1710.03740):
-//   finite:  counters[good] += 1; where that reaches growth_interval it is set to 0 and the scale
-//            multiplied by growth, up to max_scale
-//   else:    counters[good] = 0, and the scale is multiplied by backoff, down to min_scale
-struct UpdateArgs {
-  enum Counter { update, made, skipped, good, counter_count };
-  Tensor norm;        // f64 [1]
-  Tensor counters;    // i64 [counter_count]
-  Tensor loss_scale;  // f32 [1]; absent: none, or one that stays as it is
-  int64_t growth_interval = 0;
-  double growth = 2, backoff = 0.5, min_scale = 1, max_scale = 0x1p24;
-};
-
 // One pure virtual run() for each: a backend that misses one does not compile.
 template <typename List>
 class Runs;
@@ -154,7 +96,7 @@ class Runs<Types<First, Rest...>> : public Runs<Types<Rest...>> {
   virtual void run(const First& op, Stream& stream) = 0;
 };
 
-using AllOps = Joined<MatmulOps, NormOps, EmbeddingOps, LossOps>;
+using AllOps = Joined<MatmulOps, NormOps, EmbeddingOps, LossOps, AdamWOps, GradientNormOps>;
 
 class Ops : public Runs<AllOps> {
  public:
@@ -204,19 +146,6 @@ class Ops : public Runs<AllOps> {
   // to (bf16) = from (f32), each element rounded with the word of its number in the whole tensor.
   virtual void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                                const ElementMap& elements, Stream& stream) = 0;
-
-  virtual void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors,
-                     Stream& stream) = 0;
-  virtual void decide_update(const UpdateArgs& args, Stream& stream) = 0;
-
-  static constexpr int64_t kNormBlock = 1024;
-  // All x are of one type.
-  virtual void sum_squares(std::span<const SquareSums> tensors, Stream& stream) = 0;
-  // norm (f64 [1]) = sqrt(sum of partials in index order) / loss_scale[0]; clip (f32 [1]) =
-  // min(1, max_norm / (norm + 1e-6)) / loss_scale[0], the minimum being 1 when max_norm is 0 (off).
-  // loss_scale (f32 [1]) may be absent, which is 1.
-  virtual void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                           const Tensor& norm, const Tensor& clip, Stream& stream) = 0;
 };
 
 // Checks shapes, counts working memory by `needs`, which it borrows, and does nothing else: for

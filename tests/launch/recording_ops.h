@@ -40,6 +40,8 @@ class RecordingOps final : public RunsEach<RecordingOps>, public Recorder {
       inner_(op, stream);
       return;
     }
+    // Their lists belong to the caller: they are not for passes.
+    WEFT_CHECK(Op::kName.family != OpFamily::optimizer, "{} within a pass", Op::kName.text);
     noted_.push_back([this, op](Stream& on) { inner_(op, on); });
   }
 
@@ -76,22 +78,6 @@ class RecordingOps final : public RunsEach<RecordingOps>, public Recorder {
   void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                        const ElementMap& elements, Stream& s) override {
     give<&Ops::copy_stochastic>(s, from, to, key, elements);
-  }
-  void decide_update(const UpdateArgs& args, Stream& s) override {
-    give<&Ops::decide_update>(s, args);
-  }
-  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                   const Tensor& norm, const Tensor& clip, Stream& s) override {
-    give<&Ops::clip_factor>(s, partials, max_norm, loss_scale, norm, clip);
-  }
-  // The lists of these belong to the caller: they are not for passes.
-  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& s) override {
-    WEFT_CHECK(recorded_ == nullptr, "an update within a pass");
-    inner_.adamw(args, tensors, s);
-  }
-  void sum_squares(std::span<const SquareSums> tensors, Stream& s) override {
-    WEFT_CHECK(recorded_ == nullptr, "a norm within a pass");
-    inner_.sum_squares(tensors, s);
   }
 
  private:

@@ -26,7 +26,7 @@ struct Update {
   bool stochastic;
   StochasticRounding rounding;
 
-  Update(const AdamWArgs& a, const AdamWTensor& t)
+  Update(const op::AdamW& a, const AdamWTensor& t)
       : n(t.weight.elements()),
         lr(a.lr),
         beta1(a.beta1),
@@ -104,15 +104,14 @@ void with_moment(DType dtype, const F& f) {
 
 }  // namespace
 
-void CpuOps::adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) {
-  check_adamw(args, tensors);
+void CpuOps::run(const op::AdamW& args, Stream& stream) {
   CpuStream& cpu = cpu_stream(stream);
-  const Tensor& rounded = tensors.front().rounded;
-  with_moment(tensors.front().exp_avg.dtype(), [&](auto moment) {
+  const Tensor& rounded = args.tensors.front().rounded;
+  with_moment(args.tensors.front().exp_avg.dtype(), [&](auto moment) {
     detail::with_float(rounded.empty() ? DType::bf16 : rounded.dtype(), [&](auto copy) {
       using C = decltype(copy);
       if constexpr (sizeof(C) == sizeof(Bf16)) {
-        for (const AdamWTensor& tensor : tensors) {
+        for (const AdamWTensor& tensor : args.tensors) {
           const Update<decltype(moment), C> update(args, tensor);
           cpu.run([threads = cpu.threads(), update] { run_update(update, threads); });
         }

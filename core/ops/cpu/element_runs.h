@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "core/kernels/random_words.h"
-#include "core/ops/ops.h"
+#include "core/ops/element_map.h"
 
 namespace weft::detail {
 
@@ -16,7 +16,7 @@ template <typename Body>
 void for_each_run(const ElementMap& map, int64_t begin, int64_t end, const Body& body) {
   for (int64_t at = begin; at < end;) {
     const int64_t column = at % map.columns;
-    const auto first = static_cast<uint64_t>(map.first + at / map.columns * map.stride + column);
+    const uint64_t first = map.number(at);
     const int64_t count = kernels::words_at_once(first, std::min(end - at, map.columns - column));
     body(at, first, count);
     at += count;

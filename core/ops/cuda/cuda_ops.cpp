@@ -17,8 +17,6 @@ namespace {
 
 cudaStream_t handle(Stream& stream) { return cuda_stream(stream).handle(); }
 
-cuda::Elements elements_of(const ElementMap& map) { return {map.first, map.columns, map.stride}; }
-
 // The bits of `value` in this type.
 uint64_t bits_of(DType dtype, double value) {
   switch (dtype) {
@@ -130,81 +128,9 @@ void CudaOps::copy_last_columns(const Tensor& from, const Tensor& to, Stream& st
 void CudaOps::copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                               const ElementMap& elements, Stream& stream) {
   check_copy_stochastic(from, to, elements);
-  check_cuda(cuda::copy_stochastic(from.elements(), from.data<float>(), to.raw(), key,
-                                   elements_of(elements), handle(stream)),
+  check_cuda(cuda::copy_stochastic(from.elements(), from.data<float>(), to.raw(), key, elements,
+                                   handle(stream)),
              "start copy_stochastic");
-}
-
-void CudaOps::adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) {
-  check_adamw(args, tensors);
-  const Tensor& copy = tensors.front().rounded;
-  cuda::AdamW a{.count = 0,
-                .tensors = {},
-                .moment = tensors.front().exp_avg.dtype(),
-                .copy = copy.empty() ? DType::bf16 : copy.dtype(),
-                .grad_scale = args.grad_scale.data<float>(),
-                .update = args.update.data<int64_t>(),
-                .lr = args.lr,
-                .beta1 = args.beta1,
-                .beta2 = args.beta2,
-                .eps = args.eps,
-                .stochastic = args.stochastic,
-                .seed = tensors.front().rounding.seed};
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const AdamWTensor& t = tensors[i];
-    const StochasticRounding& r = t.rounding;
-    WEFT_CHECK(!args.stochastic || r.seed == a.seed, "adamw: two seeds, {} and {}", r.seed, a.seed);
-    a.tensors[a.count++] = {.n = t.weight.elements(),
-                            .weight = t.weight.data<float>(),
-                            .grad = t.grad.data<float>(),
-                            .exp_avg = t.exp_avg.raw(),
-                            .exp_avg_sq = t.exp_avg_sq.raw(),
-                            .rounded = raw_or_null(t.rounded),
-                            .weight_decay = t.weight_decay,
-                            .streams = {r.weight, r.exp_avg, r.exp_avg_sq},
-                            .elements = elements_of(r.elements),
-                            .first_block = 0};
-    if (a.count < cuda::AdamW::kMostTensors && i + 1 < tensors.size()) continue;
-    check_cuda(cuda::adamw(a, handle(stream)), "start adamw");
-    a.count = 0;
-  }
-}
-
-void CudaOps::decide_update(const UpdateArgs& args, Stream& stream) {
-  check_decide_update(args);
-  const cuda::DecideUpdate a{.norm = args.norm.data<double>(),
-                             .counters = args.counters.data<int64_t>(),
-                             .loss_scale = data_or_null<float>(args.loss_scale),
-                             .growth_interval = args.growth_interval,
-                             .growth = args.growth,
-                             .backoff = args.backoff,
-                             .min_scale = args.min_scale,
-                             .max_scale = args.max_scale};
-  check_cuda(cuda::decide_update(a, handle(stream)), "start decide_update");
-}
-
-void CudaOps::sum_squares(std::span<const SquareSums> tensors, Stream& stream) {
-  check_sum_squares(tensors);
-  cuda::Squares a{};
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const SquareSums& t = tensors[i];
-    a.tensors[a.count++] = {.n = t.x.elements(),
-                            .x = t.x.raw(),
-                            .partials = t.partials.data<double>(),
-                            .first_block = 0};
-    if (a.count < cuda::Squares::kMostTensors && i + 1 < tensors.size()) continue;
-    check_cuda(cuda::sum_squares(t.x.dtype(), a, handle(stream)), "start sum_squares");
-    a.count = 0;
-  }
-}
-
-void CudaOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                          const Tensor& norm, const Tensor& clip, Stream& stream) {
-  check_clip_factor(partials, loss_scale, norm, clip);
-  check_cuda(cuda::clip_factor(partials.elements(), partials.data<double>(), max_norm,
-                               data_or_null<float>(loss_scale), norm.data<double>(),
-                               clip.data<float>(), handle(stream)),
-             "start clip_factor");
 }
 
 std::unique_ptr<Ops> make_cuda_ops(Device& device) {

@@ -76,11 +76,6 @@ class CudaOps final : public Ops {
   void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
   void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
                        const ElementMap& elements, Stream& stream) override;
-  void adamw(const AdamWArgs& args, std::span<const AdamWTensor> tensors, Stream& stream) override;
-  void decide_update(const UpdateArgs& args, Stream& stream) override;
-  void sum_squares(std::span<const SquareSums> tensors, Stream& stream) override;
-  void clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                   const Tensor& norm, const Tensor& clip, Stream& stream) override;
 
  private:
   void run(const op::Matmul& args, Stream& stream) override;
@@ -92,6 +87,10 @@ class CudaOps final : public Ops {
   void run(const op::RescaleSums& args, Stream& stream) override;
   void run(const op::CrossEntropyLoss& args, Stream& stream) override;
   void run(const op::CrossEntropyBackward& args, Stream& stream) override;
+  void run(const op::AdamW& args, Stream& stream) override;
+  void run(const op::SumSquares& args, Stream& stream) override;
+  void run(const op::ClipFactor& args, Stream& stream) override;
+  void run(const op::DecideUpdate& args, Stream& stream) override;
 
   void finish_apart(const op::Matmul& args, GemmTask task, Stream& stream);
   void with_bias_gradient(const op::Matmul& args, GemmTask task, Stream& stream);

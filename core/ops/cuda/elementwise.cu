@@ -68,7 +68,7 @@ struct ConvertStochastically {
   const float* from;
   Bf16* to;
   RandomKey key;
-  Elements elements;
+  ElementMap elements;
   template <int N>
   __device__ __forceinline__ void run(int64_t i) const {
 #pragma unroll
@@ -149,7 +149,7 @@ cudaError_t convert(DType from_type, DType to_type, int64_t n, const void* from,
 }
 
 cudaError_t copy_stochastic(int64_t n, const float* from, void* to, const RandomKey& key,
-                            const Elements& elements, cudaStream_t stream) {
+                            const ElementMap& elements, cudaStream_t stream) {
   return launch_elements<4>(
       n, false, ConvertStochastically{from, static_cast<Bf16*>(to), key, elements}, stream);
 }

@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "core/ops/ops.h"
+#include "core/ops/gradient_norm.h"
 
 namespace weft {
 namespace {
 
-constexpr int64_t kBlock = Ops::kNormBlock;
+constexpr int64_t kBlock = kNormBlock;
 constexpr int64_t kOneBucket = int64_t{1} << 40;
 
 using Entries = std::vector<ShardLayout::Entry>;

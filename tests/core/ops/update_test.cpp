@@ -35,7 +35,12 @@ TEST_F(UpdateTest, ClipFactorUndoesTheLossScale) {
   std::vector<double> partials{9.0 * 256 * 256, 16.0 * 256 * 256}, norm(1);
   std::vector<float> clip(1), scale{256};
   const auto run = [&](double max_norm) {
-    ops_->clip_factor(over(partials), max_norm, over(scale), over(norm), over(clip), *stream_);
+    (*ops_)(op::ClipFactor{.partials = over(partials),
+                           .max_norm = max_norm,
+                           .loss_scale = over(scale),
+                           .norm = over(norm),
+                           .clip = over(clip)},
+            *stream_);
     stream_->synchronize();
   };
   run(0);
@@ -49,26 +54,26 @@ TEST_F(UpdateTest, ClipFactorUndoesTheLossScale) {
 
 TEST_F(UpdateTest, ScaleFollowsTheGradients) {
   std::vector<double> norm(1);
-  std::vector<int64_t> counters(UpdateArgs::counter_count);
+  std::vector<int64_t> counters(op::DecideUpdate::counter_count);
   std::vector<float> scale{64};
   const auto decide = [&](double gradient_norm) {
     norm[0] = gradient_norm;
-    ops_->decide_update({.norm = over(norm),
-                         .counters = over(counters),
-                         .loss_scale = over(scale),
-                         .growth_interval = 3,
-                         .growth = 4,
-                         .backoff = 0.25,
-                         .min_scale = 8,
-                         .max_scale = 512},
-                        *stream_);
+    (*ops_)(op::DecideUpdate{.norm = over(norm),
+                             .counters = over(counters),
+                             .loss_scale = over(scale),
+                             .growth_interval = 3,
+                             .growth = 4,
+                             .backoff = 0.25,
+                             .min_scale = 8,
+                             .max_scale = 512},
+            *stream_);
     stream_->synchronize();
   };
   const auto state = [&] {
-    return std::array<double, 5>{static_cast<double>(counters[UpdateArgs::update]),
-                                 static_cast<double>(counters[UpdateArgs::made]),
-                                 static_cast<double>(counters[UpdateArgs::skipped]),
-                                 static_cast<double>(counters[UpdateArgs::good]), scale[0]};
+    return std::array<double, 5>{static_cast<double>(counters[op::DecideUpdate::update]),
+                                 static_cast<double>(counters[op::DecideUpdate::made]),
+                                 static_cast<double>(counters[op::DecideUpdate::skipped]),
+                                 static_cast<double>(counters[op::DecideUpdate::good]), scale[0]};
   };
   using State = std::array<double, 5>;
   const double infinity = std::numeric_limits<double>::infinity();
@@ -101,7 +106,9 @@ TEST_F(UpdateTest, ASkippedUpdateLeavesAllButTheGradient) {
                            .exp_avg_sq = over(v),
                            .rounded = over(copy),
                            .rounding = {}};
-  ops_->adamw({.grad_scale = over(clip), .update = over(update), .lr = 1}, {&tensor, 1}, *stream_);
+  (*ops_)(
+      op::AdamW{.tensors = {&tensor, 1}, .grad_scale = over(clip), .update = over(update), .lr = 1},
+      *stream_);
   stream_->synchronize();
   EXPECT_EQ(weight, (std::vector<float>{1, 2}));
   EXPECT_EQ(grad, (std::vector<float>{0, 0}));
@@ -149,9 +156,12 @@ TEST_F(UpdateTest, StochasticUpdatesDoNotDependOnTheCut) {
                                             .exp_avg = 11,
                                             .exp_avg_sq = 12,
                                             .elements = cut.elements()}};
-      ops_->adamw(
-          {.grad_scale = over(clip), .update = over(update), .lr = 1e-3, .stochastic = true},
-          {&tensor, 1}, *stream_);
+      (*ops_)(op::AdamW{.tensors = {&tensor, 1},
+                        .grad_scale = over(clip),
+                        .update = over(update),
+                        .lr = 1e-3,
+                        .stochastic = true},
+              *stream_);
       // The copy made anew from the updated weights.
       std::vector<Bf16> again(weight.size());
       ops_->copy_stochastic(over(weight), over(again), {.seed = 3, .stream = 10, .step = 5},

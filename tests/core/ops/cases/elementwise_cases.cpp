@@ -147,7 +147,7 @@ OpCase sum_squares_case(const Squares& q, bool perf = false) {
                   q.tensors == 1 ? "" : fmt::format("/{}_tensors", q.tensors),
                   q.skipped == 0 ? "" : fmt::format("/from_{}", q.skipped), q.in_f64 ? "/f64" : "");
   const int64_t n = q.elements;
-  const int64_t blocks = (n + Ops::kNormBlock - 1) / Ops::kNormBlock;
+  const int64_t blocks = (n + kNormBlock - 1) / kNormBlock;
   c.slots = {{.name = "x",
               .shape = {q.skipped + n},
               .fixed_type = q.in_f64,
@@ -155,23 +155,23 @@ OpCase sum_squares_case(const Squares& q, bool perf = false) {
              {.name = "partials",
               .shape = {blocks},
               .role = Role::output,
-              .tolerance = 2 * std::sqrt(static_cast<double>(Ops::kNormBlock)),
+              .tolerance = 2 * std::sqrt(static_cast<double>(kNormBlock)),
               .fixed_type = true,
               .dtype = DType::f64,
               .roundings = 0}};
   c.forward = [q, n, blocks](Run& r) {
-    std::vector<SquareSums> tensors;
+    std::vector<BlockSquares> tensors;
     for (int64_t i = 0; i < q.tensors; ++i) {
       const int64_t begin = i * blocks / q.tensors, end = (i + 1) * blocks / q.tensors;
-      const auto element = [&](int64_t b) { return q.skipped + std::min(b * Ops::kNormBlock, n); };
-      tensors.push_back(
-          {r("x").slice(element(begin), element(end)), r("partials").slice(begin, end)});
+      const auto element = [&](int64_t b) { return q.skipped + std::min(b * kNormBlock, n); };
+      tensors.push_back({.x = r("x").slice(element(begin), element(end)),
+                         .partials = r("partials").slice(begin, end)});
     }
-    r.ops.sum_squares(tensors, r.stream);
+    r.ops(op::SumSquares{.tensors = tensors}, r.stream);
   };
   c.reference = [skipped = static_cast<size_t>(q.skipped)](Values& v) {
     for (size_t i = skipped; i < v["x"].size(); ++i) {
-      v["partials"][(i - skipped) / static_cast<size_t>(Ops::kNormBlock)] += v["x"][i] * v["x"][i];
+      v["partials"][(i - skipped) / static_cast<size_t>(kNormBlock)] += v["x"][i] * v["x"][i];
     }
   };
   c.cost.bytes = 4.0 * static_cast<double>(n);

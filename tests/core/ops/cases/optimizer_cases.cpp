@@ -17,8 +17,8 @@ struct Update {
 
 constexpr double kWeightDecay = 0.1;
 
-AdamWArgs arguments() {
-  AdamWArgs args;
+op::AdamW arguments() {
+  op::AdamW args;
   args.lr = 3e-3;
   args.beta1 = 0.9;
   args.beta2 = 0.95;
@@ -31,7 +31,7 @@ void reference(int64_t step, Values& v) {
     std::fill(v["grad"].begin(), v["grad"].end(), 0.0);
     return;
   }
-  const AdamWArgs a = arguments();
+  const op::AdamW a = arguments();
   const double c1 = 1 - std::pow(a.beta1, static_cast<double>(step));
   const double c2 = 1 - std::pow(a.beta2, static_cast<double>(step));
   for (size_t i = 0; i < v["weight"].size(); ++i) {
@@ -85,7 +85,7 @@ OpCase make(const Update& u, bool perf = false) {
                        .dtype = u.copy});
   }
   c.forward = [copied, count = u.tensors, n = u.elements](Run& r) {
-    AdamWArgs args = arguments();
+    op::AdamW args = arguments();
     args.grad_scale = r("grad_scale");
     args.update = r("update");
     std::vector<AdamWTensor> tensors;
@@ -101,7 +101,8 @@ OpCase make(const Update& u, bool perf = false) {
                          .weight_decay = kWeightDecay,
                          .rounding = {}});
     }
-    r.ops.adamw(args, tensors, r.stream);
+    args.tensors = tensors;
+    r.ops(args, r.stream);
   };
   c.reference = [step = u.step](Values& v) { reference(step, v); };
   c.cost.bytes = 32.0 * static_cast<double>(u.elements);

@@ -10,9 +10,8 @@
 
 namespace weft {
 
-void CpuOps::sum_squares(std::span<const SquareSums> tensors, Stream& stream) {
-  check_sum_squares(tensors);
-  for (const SquareSums& t : tensors) {
+void CpuOps::run(const op::SumSquares& args, Stream& stream) {
+  for (const BlockSquares& t : args.tensors) {
     detail::with_float(t.x.dtype(), [&](auto zero) {
       using S = decltype(zero);
       CpuStream& cpu = cpu_stream(stream);
@@ -34,12 +33,11 @@ void CpuOps::sum_squares(std::span<const SquareSums> tensors, Stream& stream) {
   }
 }
 
-void CpuOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& loss_scale,
-                         const Tensor& norm, const Tensor& clip, Stream& stream) {
-  check_clip_factor(partials, loss_scale, norm, clip);
-  cpu_stream(stream).run([n = partials.elements(), from = partials.data<double>(), max_norm,
-                          scale = detail::optional_data<float>(loss_scale),
-                          total = norm.data<double>(), factor = clip.data<float>()] {
+void CpuOps::run(const op::ClipFactor& args, Stream& stream) {
+  cpu_stream(stream).run([n = args.partials.elements(), from = args.partials.data<double>(),
+                          max_norm = args.max_norm,
+                          scale = detail::optional_data<float>(args.loss_scale),
+                          total = args.norm.data<double>(), factor = args.clip.data<float>()] {
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) sum += from[i];
     const double scaled = scale == nullptr ? 1.0 : static_cast<double>(*scale);
@@ -50,22 +48,22 @@ void CpuOps::clip_factor(const Tensor& partials, double max_norm, const Tensor& 
   });
 }
 
-void CpuOps::decide_update(const UpdateArgs& args, Stream& stream) {
-  check_decide_update(args);
+void CpuOps::run(const op::DecideUpdate& args, Stream& stream) {
+  using Counter = op::DecideUpdate;
   cpu_stream(stream).run([norm = args.norm.data<double>(), counters = args.counters.data<int64_t>(),
                           scale = detail::optional_data<float>(args.loss_scale),
                           interval = args.growth_interval, growth = args.growth,
                           backoff = args.backoff, low = args.min_scale, high = args.max_scale] {
     const bool finite = std::isfinite(*norm);
-    ++counters[finite ? UpdateArgs::made : UpdateArgs::skipped];
-    counters[UpdateArgs::update] = finite ? counters[UpdateArgs::made] : 0;
+    ++counters[finite ? Counter::made : Counter::skipped];
+    counters[Counter::update] = finite ? counters[Counter::made] : 0;
     if (scale == nullptr) return;
     const auto now = static_cast<double>(*scale);
     if (!finite) {
-      counters[UpdateArgs::good] = 0;
+      counters[Counter::good] = 0;
       *scale = static_cast<float>(std::max(now * backoff, low));
-    } else if (++counters[UpdateArgs::good] >= interval) {
-      counters[UpdateArgs::good] = 0;
+    } else if (++counters[Counter::good] >= interval) {
+      counters[Counter::good] = 0;
       *scale = static_cast<float>(std::min(now * growth, high));
     }
   });
