@@ -18,7 +18,7 @@ void freeze(ParameterSet& parameters, std::span<const std::string> patterns) {
 
 void clear_frozen_gradients(ParameterSet& parameters, Ops& ops, Stream& stream) {
   for (const auto& p : parameters) {
-    if (p->frozen && p->own.size() > 0) ops.fill(p->own_grad, 0, stream);
+    if (p->frozen && p->own.size() > 0) ops(op::Fill{.x = p->own_grad, .value = 0}, stream);
   }
 }
 

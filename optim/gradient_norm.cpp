@@ -23,7 +23,7 @@ void GradientNorm::allocate(Arena& arena) {
 }
 
 void GradientNorm::sum_blocks(Ops& ops, Stream& stream) {
-  ops.fill(blocks_, 0, stream);
+  ops(op::Fill{.x = blocks_, .value = 0}, stream);
   ops(op::SumSquares{.tensors = sums_}, stream);
 }
 
@@ -41,7 +41,7 @@ void GradientNorm::combine(double max_norm, const Tensor& loss_scale, Mesh& mesh
   // The square of this rank's norm goes to its slot; adding zeros to it is exact.
   const int64_t slot = mesh.coord().tp;
   ops(op::ClipFactor{.partials = blocks_, .norm = norm_, .clip = clip_}, stream);
-  ops.fill(rank_sums_, 0, stream);
+  ops(op::Fill{.x = rank_sums_, .value = 0}, stream);
   const BlockSquares own{.x = norm_, .partials = rank_sums_.slice(slot, slot + 1)};
   ops(op::SumSquares{.tensors = {&own, 1}}, stream);
   mesh.axis(Axis::tp).all_reduce(rank_sums_, ReduceOp::sum, stream);

@@ -40,13 +40,16 @@ void round_weights(const OptimizerConfig& config, uint64_t seed, int64_t update,
   for (const auto& p : parameters) {
     const bool at_random = update > 0 && !p->frozen && rounds_at_random(config, *p) &&
                            p->own_value.dtype() == DType::bf16;
-    if (!at_random && p->own.size() > 0) ops.copy(p->own_master, p->own_value, stream);
+    if (!at_random && p->own.size() > 0)
+      ops(op::Copy{.from = p->own_master, .to = p->own_value}, stream);
     if (at_random) {
       for (const OwnedRun& run : owned_runs(config, parameters, *p)) {
-        ops.copy_stochastic(
-            run.of(p->own_master), run.of(p->own_value),
-            {seed, rounding_stream(run, kRoundedWeight), static_cast<uint32_t>(update)},
-            run.elements, stream);
+        ops(op::CopyStochastic{.from = run.of(p->own_master),
+                               .to = run.of(p->own_value),
+                               .key = {seed, rounding_stream(run, kRoundedWeight),
+                                       static_cast<uint32_t>(update)},
+                               .elements = run.elements},
+            stream);
       }
     }
     if (listener != nullptr) listener->value_updated(*p, stream);

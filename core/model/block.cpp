@@ -58,7 +58,7 @@ Residual Block::forward_keeping_input(const Residual& in, Saved& saved, Context&
   ArenaScope scope(ctx.work);
   const Saved::Elsewhere elsewhere(saved, ctx.work);
   const Residual sum = run(in, true, saved, ctx);
-  ctx.ops.add(sum.x, sum.delta, out.x, ctx.stream);
+  ctx.ops(op::Add{.a = sum.x, .b = sum.delta, .y = out.x}, ctx.stream);
   return out;
 }
 
@@ -79,7 +79,7 @@ void Block::run_backward(const Tensor& dres, Saved& saved, Context& ctx) {
   const Tensor branch = ctx.dropout ? ctx.work.allocate(dres.shape(), dres.dtype()) : Tensor();
   const auto branch_gradient = [&]() -> const Tensor& {
     if (branch.empty()) return dres;
-    ctx.ops.copy(dres, branch, ctx.stream);
+    ctx.ops(op::Copy{.from = dres, .to = branch}, ctx.stream);
     return branch;
   };
   const Tensor dy = ctx.work.allocate(dres.shape(), dres.dtype());

@@ -99,7 +99,7 @@ Tensor Gpt::run(const Chunk& chunk, const Tensor& tokens, const Tensor& in, Save
   }
   if (!residual.pending) return residual.x;
   const Tensor out = saved.allocate(residual.x.shape(), residual.x.dtype());
-  ctx.ops.add(residual.x, residual.delta, out, ctx.stream);
+  ctx.ops(op::Add{.a = residual.x, .b = residual.delta, .y = out}, ctx.stream);
   return out;
 }
 
@@ -119,7 +119,7 @@ void Gpt::backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved
     const Norm::Output hidden = final_norm_->pop(saved, ctx);
     const Tensor dhidden = ctx.work.allocate(hidden.y.shape(), ctx.dtype);
     head_->backward(hidden.y, batch.targets, batch.grad_scale, batch.loss_sum, dhidden, ctx);
-    ctx.ops.fill(grad, 0, ctx.stream);
+    ctx.ops(op::Fill{.x = grad, .value = 0}, ctx.stream);
     final_norm_->backward(hidden, dhidden, grad, ctx);
   }
   if (!ctx.defer_weights) saved.end_frame();

@@ -21,7 +21,7 @@ Attention::Attention(const ParameterSet& set, const std::string& name,
       dropout_stream_(stream_of(name + ".dropout")),
       residual_dropout_(config.dropout, name + ".residual_dropout") {}
 
-AttentionArgs Attention::args(const Context& ctx) const {
+AttentionSpec Attention::args(const Context& ctx) const {
   return {.heads = heads_,
           .kv_heads = heads_,
           .head_dim = config_.head_dim,
@@ -91,7 +91,13 @@ void Attention::decode(const Tensor& x, int64_t past, const KvCache& cache, cons
   const Tensor qkv = saved.allocate(all_rows(ctx, qkv_.out()), x.dtype());
   const Tensor out = saved.allocate(all_rows(ctx, projection_.in()), x.dtype());
   qkv_.forward(x, qkv, ctx);
-  ctx.ops.attention_decode(args(ctx), qkv, past, cache.k, cache.v, out, ctx.stream);
+  ctx.ops(op::AttentionDecode{.spec = args(ctx),
+                              .qkv = qkv,
+                              .past = past,
+                              .k_cache = cache.k,
+                              .v_cache = cache.v,
+                              .out = out},
+          ctx.stream);
   projection_.forward(out, y, ctx);
 }
 

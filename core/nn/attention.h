@@ -40,7 +40,7 @@ class Attention {
     Tensor lse;  // [B,H,T], of the accumulator's type
   };
 
-  AttentionArgs args(const Context& ctx) const;
+  AttentionSpec args(const Context& ctx) const;
   Core allocate_core(bool keep, const Tensor& qkv, Saved& saved, Context& ctx) const;
   void forward_core(const Tensor& qkv, const Core& core, Context& ctx);
 

@@ -202,7 +202,7 @@ class Saved {
 inline Tensor lasting(const Tensor& x, bool temporary, Saved& saved, Context& ctx) {
   if (!ctx.defer_weights || !(temporary || saved.elsewhere())) return x;
   const Tensor copy = saved.allocate_deferred(x.shape(), x.dtype());
-  ctx.ops.copy(x, copy, ctx.stream);
+  ctx.ops(op::Copy{.from = x, .to = copy}, ctx.stream);
   return copy;
 }
 

@@ -14,12 +14,14 @@ class Dropout {
   // In place, x [S,C]; forward and backward are the same operation.
   void apply(const Tensor& x, Context& ctx) const {
     if (!active(ctx)) return;
-    const DropoutArgs args{.p = p_,
-                           .key = ctx.random(stream_),
-                           .rows = ctx.rows(),
-                           .first_column = 0,
-                           .global_columns = x.shape().back()};
-    ctx.ops.dropout(args, x, x, ctx.stream);
+    ctx.ops(op::Dropout{.x = x,
+                        .y = x,
+                        .p = p_,
+                        .key = ctx.random(stream_),
+                        .rows = ctx.rows(),
+                        .first_column = 0,
+                        .global_columns = x.shape().back()},
+            ctx.stream);
   }
   bool active(const Context& ctx) const { return ctx.dropout && p_ > 0; }
 

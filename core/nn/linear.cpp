@@ -53,7 +53,7 @@ void Linear::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved
   }
   // The caller goes on to overwrite dy, e.g. with the next residual gradient.
   const Tensor kept = saved.allocate_deferred(all_dy.shape(), all_dy.dtype());
-  ctx.ops.copy(all_dy, kept, ctx.stream);
+  ctx.ops(op::Copy{.from = all_dy, .to = kept}, ctx.stream);
   saved.defer(x);
   saved.defer(kept);
 }

@@ -33,7 +33,7 @@ struct Stats {
 // Turns each rank's statistics of its part of the vocabulary into those of the whole.
 void combine(const Stats& stats, Context& ctx) {
   if (ctx.tensor_group == nullptr) return;
-  ctx.ops.copy(stats.max(), stats.local_max(), ctx.stream);
+  ctx.ops(op::Copy{.from = stats.max(), .to = stats.local_max()}, ctx.stream);
   ctx.tensor_group->all_reduce(stats.max(), ReduceOp::max, ctx.stream);
   ctx.ops(op::RescaleSums{.sum = stats.sum(), .from = stats.local_max(), .to = stats.max()},
           ctx.stream);

@@ -51,7 +51,7 @@ class Ring {
 
 // Buffers for a block of keys and values, or their gradients: [B,T,2 * kv_heads * head_dim].
 template <size_t kCount>
-std::array<Tensor, kCount> make_blocks(const AttentionArgs& args, const Tensor& qkv, Context& ctx) {
+std::array<Tensor, kCount> make_blocks(const AttentionSpec& args, const Tensor& qkv, Context& ctx) {
   const Shape shape{qkv.shape()[0], qkv.shape()[1], 2 * args.kv_heads * args.head_dim};
   std::array<Tensor, kCount> blocks;
   for (Tensor& block : blocks) block = ctx.work.allocate(shape, qkv.dtype());
@@ -60,17 +60,18 @@ std::array<Tensor, kCount> make_blocks(const AttentionArgs& args, const Tensor& 
 
 }  // namespace
 
-void ring_attention_forward(AttentionArgs args, const Tensor& qkv, const Tensor& out,
+void ring_attention_forward(AttentionSpec args, const Tensor& qkv, const Tensor& out,
                             const Tensor& lse, Context& ctx) {
   Ring ring(ctx);
   args.keys = args.queries;
   if (ring.size() == 1) {
-    ctx.ops.attention_forward(args, qkv, qkv, out, lse, ctx.stream);
+    ctx.ops(op::AttentionForward{.spec = args, .qkv = qkv, .kv = qkv, .out = out, .lse = lse},
+            ctx.stream);
     return;
   }
   ArenaScope scope(ctx.work);
   const std::array<Tensor, 2> kv = make_blocks<2>(args, qkv, ctx);
-  ctx.ops.copy_last_columns(qkv, kv[0], ctx.stream);
+  ctx.ops(op::CopyLastColumns{.from = qkv, .to = kv[0]}, ctx.stream);
   for (int step = 0; step < ring.size(); ++step) {
     const bool last = step + 1 == ring.size();
     const Tensor& here = kv[step % 2];
@@ -80,25 +81,34 @@ void ring_attention_forward(AttentionArgs args, const Tensor& qkv, const Tensor&
     }
     args.keys = ring.tokens_at(step);
     args.merge = step > 0;
-    ctx.ops.attention_forward(args, qkv, here, out, lse, ctx.stream);
+    ctx.ops(op::AttentionForward{.spec = args, .qkv = qkv, .kv = here, .out = out, .lse = lse},
+            ctx.stream);
     if (!last) ring.finish();
   }
 }
 
-void ring_attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& qkv,
+void ring_attention_backward(AttentionSpec args, const Tensor& dout, const Tensor& qkv,
                              const Tensor& out, const Tensor& lse, const Tensor& dqkv,
                              Context& ctx) {
   Ring ring(ctx);
   args.keys = args.queries;
   if (ring.size() == 1) {
-    ctx.ops.attention_backward(args, dout, qkv, qkv, out, lse, dqkv, dqkv, ctx.stream);
+    ctx.ops(op::AttentionBackward{.spec = args,
+                                  .dout = dout,
+                                  .qkv = qkv,
+                                  .kv = qkv,
+                                  .out = out,
+                                  .lse = lse,
+                                  .dqkv = dqkv,
+                                  .dkv = dqkv},
+            ctx.stream);
     return;
   }
   ArenaScope scope(ctx.work);
   const std::array<Tensor, 2> kv = make_blocks<2>(args, qkv, ctx);
   const std::array<Tensor, 2> dkv = make_blocks<2>(args, qkv, ctx);
   const Tensor arriving = make_blocks<1>(args, qkv, ctx)[0];
-  ctx.ops.copy_last_columns(qkv, kv[0], ctx.stream);
+  ctx.ops(op::CopyLastColumns{.from = qkv, .to = kv[0]}, ctx.stream);
   for (int step = 0; step < ring.size(); ++step) {
     const Tensor& here = kv[step % 2];
     const Tensor& mine = dkv[step % 2];
@@ -107,14 +117,22 @@ void ring_attention_backward(AttentionArgs args, const Tensor& dout, const Tenso
     ring.start();
     args.keys = ring.tokens_at(step);
     args.merge = step > 0;
-    ctx.ops.attention_backward(args, dout, qkv, here, out, lse, dqkv, mine, ctx.stream);
+    ctx.ops(op::AttentionBackward{.spec = args,
+                                  .dout = dout,
+                                  .qkv = qkv,
+                                  .kv = here,
+                                  .out = out,
+                                  .lse = lse,
+                                  .dqkv = dqkv,
+                                  .dkv = mine},
+            ctx.stream);
     ring.finish();
-    if (step > 0) ctx.ops.add(mine, arriving, mine, ctx.stream);
+    if (step > 0) ctx.ops(op::Add{.a = mine, .b = arriving, .y = mine}, ctx.stream);
   }
   ring.pass(dkv[(ring.size() - 1) % 2], arriving);
   ring.start();
   ring.finish();
-  ctx.ops.copy_last_columns(arriving, dqkv, ctx.stream);
+  ctx.ops(op::CopyLastColumns{.from = arriving, .to = dqkv}, ctx.stream);
 }
 
 }  // namespace weft

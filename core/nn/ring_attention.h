@@ -10,12 +10,12 @@ namespace weft {
 
 // qkv [B,T,(heads + 2 kv_heads) * head_dim] of the local tokens -> out [B,T,heads * head_dim] and
 // lse [B,heads,T] (=). args.queries are the local tokens; keys and merge are set here.
-void ring_attention_forward(AttentionArgs args, const Tensor& qkv, const Tensor& out,
+void ring_attention_forward(AttentionSpec args, const Tensor& qkv, const Tensor& out,
                             const Tensor& lse, Context& ctx);
 
 // dout like out -> dqkv like qkv (=). The gradients of a block of keys and values follow it round
 // the ring one step behind, collect what every rank adds, and so come home.
-void ring_attention_backward(AttentionArgs args, const Tensor& dout, const Tensor& qkv,
+void ring_attention_backward(AttentionSpec args, const Tensor& dout, const Tensor& qkv,
                              const Tensor& out, const Tensor& lse, const Tensor& dqkv,
                              Context& ctx);
 

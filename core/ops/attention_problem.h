@@ -1,5 +1,5 @@
 // AttentionProblem: where heads and rows of one attention call lie, for kernels. The meaning of
-// every number is that of AttentionArgs in core/ops/ops.h.
+// every number is that of AttentionSpec in core/ops/attention.h.
 #pragma once
 
 #include <cstdint>

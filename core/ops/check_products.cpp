@@ -92,7 +92,7 @@ class ProductCheck {
     stream_.synchronize();
     if (type == DType::f32) return f32;
     const Tensor narrow = arena_.allocate(shape, type);
-    ops_.copy(f32, narrow, stream_);
+    ops_(op::Copy{.from = f32, .to = narrow}, stream_);
     return narrow;
   }
 

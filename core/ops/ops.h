@@ -13,69 +13,28 @@
 //   arithmetic inside an op: products and sums of T are formed in A, and an element of T is rounded
 //   once, to nearest even, when it is stored. Token ids and targets are i32.
 // - Reductions have a fixed order that does not depend on the thread count.
-// - Shapes are checked by the rules in check.h, the same for all backends; a violation is our own
-//   bug (WEFT_CHECK). Optional tensors are "absent" when default constructed.
+// - What a call must be is its own check(), the same for all backends; a violation is our own bug
+//   (WEFT_CHECK). Optional tensors are "absent" when default constructed.
 // - No op allocates in steady state: working memory beside the tensors is what reserve() made, and
 //   grows on first use only where that was too little.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <span>
 
-#include "core/base/philox.h"
-#include "core/device/device.h"
 #include "core/ops/adamw.h"
+#include "core/ops/attention.h"
+#include "core/ops/copy.h"
 #include "core/ops/cross_entropy.h"
-#include "core/ops/element_map.h"
+#include "core/ops/dropout.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/gradient_norm.h"
 #include "core/ops/matmul.h"
 #include "core/ops/norm.h"
-#include "core/ops/token_share.h"
+#include "core/ops/op.h"
 #include "core/ops/working_memory.h"
-#include "core/tensor/tensor.h"
 
 namespace weft {
-
-// Inverted dropout: an element is kept with probability 1 - p and then divided by 1 - p. The mask
-// is a pure function of (key, global row * global columns + global column), regenerated in
-// backward.
-struct DropoutArgs {
-  double p = 0;
-  RandomKey key;
-  RowMap rows;
-  int64_t first_column = 0;
-  int64_t global_columns = 0;
-};
-
-// Causal multi-head attention. qkv [B,Tq,(heads + 2 kv_heads) * head_dim] holds the packed
-// projections of the local tokens: q heads, then k heads, then v heads. kv [B,Tk,>= 2 kv_heads *
-// head_dim] holds keys and values in its last columns, k heads, then v heads: it may be qkv itself,
-// or a block of keys and values of other tokens. Query i sees the keys whose global token is not
-// behind its own. out is [B,Tq,heads * head_dim]. lse [B,heads,Tq], of A, is the log of the softmax
-// denominator (with the maximum added back). No Tq x Tk tensor is ever in memory (arXiv
-// 2205.14135), and pairs of blocks that the mask hides cost nothing. With dropout, probability
-// (b, h, i, j) of global tokens i and j is element
-// ((global sample * global heads + first_head + h) * T + i) * T + j of its key, where global sample
-// = first_sample + b and T the length of a whole sequence.
-struct AttentionArgs {
-  int64_t heads = 0;
-  int64_t kv_heads = 0;
-  int64_t head_dim = 0;
-  int64_t first_head = 0;    // global number of head 0, where heads are cut over ranks
-  int64_t global_heads = 0;  // of all ranks; 0 means `heads`
-  double scale = 0;          // multiplies q k^T
-  double dropout = 0;
-  RandomKey dropout_key;
-  int64_t first_sample = 0;
-  TokenShare queries;
-  TokenShare keys;
-  // Whether other blocks of keys came before: forward then adds this block's part to the softmax in
-  // out and lse, and backward adds to the gradient of the queries. Without it, each query must see
-  // at least one key.
-  bool merge = false;
-};
 
 // One pure virtual run() for each: a backend that misses one does not compile.
 template <typename List>
@@ -96,7 +55,8 @@ class Runs<Types<First, Rest...>> : public Runs<Types<Rest...>> {
   virtual void run(const First& op, Stream& stream) = 0;
 };
 
-using AllOps = Joined<MatmulOps, NormOps, EmbeddingOps, LossOps, AdamWOps, GradientNormOps>;
+using AllOps = Joined<MatmulOps, AttentionOps, NormOps, EmbeddingOps, LossOps, DropoutOps,
+                      ElementwiseOps, CopyOps, AdamWOps, GradientNormOps>;
 
 class Ops : public Runs<AllOps> {
  public:
@@ -113,39 +73,6 @@ class Ops : public Runs<AllOps> {
   virtual void reserve(size_t bytes) = 0;
   // What is allocated; of counting ops, what the calls so far would have needed.
   virtual size_t reserved() const = 0;
-
-  // out and lse = (merged when args.merge); lse may be absent when nobody needs it.
-  virtual void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                                 const Tensor& out, const Tensor& lse, Stream& stream) = 0;
-  // The part of one block of keys, from out and lse of all blocks. dqkv like qkv: the columns of
-  // the queries = (+= when args.merge). dkv [B,Tk,>= 2 kv_heads * head_dim]: its last columns = the
-  // gradient of the block's keys and values; may be dqkv itself. Other columns stay as they are.
-  virtual void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                                  const Tensor& kv, const Tensor& out, const Tensor& lse,
-                                  const Tensor& dqkv, const Tensor& dkv, Stream& stream) = 0;
-  // Generation: qkv [B,n,...] are positions [past, past + n); their k and v are stored into the
-  // caches [B,capacity,kv_heads * head_dim] and q attends to positions [0, own position]. The token
-  // shares of args have no meaning here.
-  virtual void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                                const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                                Stream& stream) = 0;
-
-  // y = dropout(x), forward and backward alike; x may be y.
-  virtual void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y,
-                       Stream& stream) = 0;
-  virtual void add(const Tensor& a, const Tensor& b, const Tensor& y,
-                   Stream& stream) = 0;                                    // y may be a or b
-  virtual void scale(const Tensor& x, double factor, Stream& stream) = 0;  // in place
-  virtual void fill(const Tensor& x, double value, Stream& stream) = 0;
-  virtual void copy(const Tensor& from, const Tensor& to,
-                    Stream& stream) = 0;  // same elements, any dtypes
-  // The last columns of rows [R,N] to or from [R,n], n <= N: to[r, -i] = from[r, -i] for the
-  // columns counted from the end that both have.
-  virtual void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) = 0;
-
-  // to (bf16) = from (f32), each element rounded with the word of its number in the whole tensor.
-  virtual void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
-                               const ElementMap& elements, Stream& stream) = 0;
 };
 
 // Checks shapes, counts working memory by `needs`, which it borrows, and does nothing else: for

@@ -14,11 +14,12 @@ namespace weft {
 namespace op {
 struct Matmul;
 struct NormBackward;
+struct AttentionForward;
+struct AttentionBackward;
+struct AttentionDecode;
 }  // namespace op
-struct AttentionArgs;
 
-// The meaning of arguments is that of the functions of Ops with these names; what is not here needs
-// nothing. Gradient checks in f64 need more than these say.
+// An operation that is not here needs nothing. Gradient checks in f64 need more than these say.
 class WorkingMemory {
  public:
   virtual ~WorkingMemory() = default;
@@ -28,12 +29,9 @@ class WorkingMemory {
   virtual size_t logits() = 0;
   virtual size_t bytes(const op::Matmul& args) = 0;
   virtual size_t bytes(const op::NormBackward& args) = 0;
-  virtual size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                                   const Tensor& lse) = 0;
-  virtual size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,
-                                    const Tensor& kv) = 0;
-  virtual size_t attention_decode(const AttentionArgs& args, const Tensor& qkv,
-                                  const Tensor& k_cache) = 0;
+  virtual size_t bytes(const op::AttentionForward& args) = 0;
+  virtual size_t bytes(const op::AttentionBackward& args) = 0;
+  virtual size_t bytes(const op::AttentionDecode& args) = 0;
 };
 
 // Blocks of working memory are multiples of this.

@@ -203,9 +203,10 @@ int64_t Engine::loss_slot(int64_t micro_batch) const {
 // same loss one speaks. A rank that could not read its samples has gone on without, since the
 // others wait for it in collectives; now its loss tells them.
 double Engine::total_loss() {
-  if (rank_.mesh.coord().tp != 0) rank_.ops.fill(report_.losses(), 0, rank_.compute);
+  if (rank_.mesh.coord().tp != 0)
+    rank_.ops(op::Fill{.x = report_.losses(), .value = 0}, rank_.compute);
   const std::exception_ptr failure = inputs_.take_failure();
-  if (failure) rank_.ops.fill(report_.losses(), std::nan(""), rank_.compute);
+  if (failure) rank_.ops(op::Fill{.x = report_.losses(), .value = std::nan("")}, rank_.compute);
   sum_over(rank_.mesh.world(), report_.values());
   report_.read();
   // Nothing is under way any more: what failed in a transfer is thrown here.
@@ -279,7 +280,8 @@ double Engine::gradients(int64_t first_sample, const FillSample& fill) {
 }
 
 void Engine::clear_gradients() {
-  for (const auto& p : parameters_) rank_.ops.fill(p->own_grad, 0, rank_.compute);
+  for (const auto& p : parameters_)
+    rank_.ops(op::Fill{.x = p->own_grad, .value = 0}, rank_.compute);
 }
 
 std::optional<double> Engine::evaluate(int64_t samples, const FillSample& fill,

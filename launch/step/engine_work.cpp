@@ -16,12 +16,13 @@ Context Engine::Work::context(const Step& unit) {
 }
 
 void Engine::Work::clear_loss(const MicroBatch& batch) {
-  engine_.rank_.ops.fill(batch.loss_sum, 0, engine_.rank_.compute);
+  engine_.rank_.ops(op::Fill{.x = batch.loss_sum, .value = 0}, engine_.rank_.compute);
 }
 
 void Engine::Work::report_loss(const Step& unit, const MicroBatch& batch) {
-  engine_.rank_.ops.copy(batch.loss_sum, engine_.report_.loss(engine_.loss_slot(index_of(unit))),
-                         engine_.rank_.compute);
+  engine_.rank_.ops(op::Copy{.from = batch.loss_sum,
+                             .to = engine_.report_.loss(engine_.loss_slot(index_of(unit)))},
+                    engine_.rank_.compute);
 }
 
 // Not where ranks talk within the pass, nor in the last micro-batch of a step where sums over ranks

@@ -34,7 +34,7 @@ void fill_randomly(std::initializer_list<Tensor> tensors, const Tensor& rows, De
   device.copy_to_device(rows.raw(), values.data(), rows.bytes(), stream);
   for (const Tensor& t : tensors) {
     for (int64_t at = 0; at < t.shape()[0]; at += kRandomRows) {
-      ops.copy(rows, t.slice(at, at + kRandomRows), stream);
+      ops(op::Copy{.from = rows, .to = t.slice(at, at + kRandomRows)}, stream);
     }
   }
   stream.synchronize();

@@ -47,8 +47,8 @@ void GradientReducer::add_leaf(const Parameter& parameter, int64_t leaf, Stream&
   };
   const int waits = carry(flat, leaf, level, ops_, stream);
   if (leaf + 1 == micro_batches_) return;
-  ops_.copy(flat, level(static_cast<size_t>(waits)), stream);
-  ops_.fill(flat, 0, stream);
+  ops_(op::Copy{.from = flat, .to = level(static_cast<size_t>(waits))}, stream);
+  ops_(op::Fill{.x = flat, .value = 0}, stream);
 }
 
 void GradientReducer::reduce(size_t bucket, Stream& stream) {
@@ -62,8 +62,8 @@ void GradientReducer::reduce(size_t bucket, Stream& stream) {
   mesh_.gradient().reduce_scatter(memory.grads, memory.own_grads, communication_);
   const int64_t begin = mesh_.gradient().rank() * memory.own_grads.elements();
   const int64_t end = begin + memory.own_grads.elements();
-  ops_.fill(memory.grads.slice(0, begin), 0, communication_);
-  ops_.fill(memory.grads.slice(end, memory.grads.elements()), 0, communication_);
+  ops_(op::Fill{.x = memory.grads.slice(0, begin), .value = 0}, communication_);
+  ops_(op::Fill{.x = memory.grads.slice(end, memory.grads.elements()), .value = 0}, communication_);
 }
 
 void GradientReducer::finish(Stream& stream) {

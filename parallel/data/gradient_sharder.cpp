@@ -47,7 +47,7 @@ void GradientSharder::reduce(size_t bucket, Stream& stream) {
   communication_.wait(*state.ready);
   mesh_.gradient().reduce_scatter(grads, own, communication_);
   add_leaf(bucket, own);
-  ops_.fill(grads, 0, communication_);
+  ops_(op::Fill{.x = grads, .value = 0}, communication_);
   communication_.record(*cleared_[ParameterSet::slot_of(place.unit)]);
   ++state.reduced;
   state.pending = place.last - place.first;
@@ -56,14 +56,15 @@ void GradientSharder::reduce(size_t bucket, Stream& stream) {
 void GradientSharder::add_leaf(size_t bucket, const Tensor& leaf) {
   const ParameterSet::BucketMemory& memory = parameters_.bucket(bucket);
   if (!parameters_.sharding().elastic) {
-    ops_.add(memory.own_grads, leaf, memory.own_grads, communication_);
+    ops_(op::Add{.a = memory.own_grads, .b = leaf, .y = memory.own_grads}, communication_);
     return;
   }
   const auto level = [&](size_t i) { return memory.levels[i]; };
   const int64_t number = buckets_[bucket].reduced;
   const int waits = carry(leaf, number, level, ops_, communication_);
   const bool last = number + 1 == micro_batches_;
-  ops_.copy(leaf, last ? memory.own_grads : level(static_cast<size_t>(waits)), communication_);
+  ops_(op::Copy{.from = leaf, .to = last ? memory.own_grads : level(static_cast<size_t>(waits))},
+       communication_);
 }
 
 void GradientSharder::finish(Stream& stream) {

@@ -31,8 +31,8 @@ inline void add_alias_gradients(const ParameterSet& parameters, Ops& ops, Stream
   for (const auto& alias : parameters.aliases()) {
     if (alias->own.size() == 0) continue;
     const Tensor& sum = alias->alias_of->own_grad;
-    ops.add(sum, alias->own_grad, sum, stream);
-    ops.fill(alias->own_grad, 0, stream);
+    ops(op::Add{.a = sum, .b = alias->own_grad, .y = sum}, stream);
+    ops(op::Fill{.x = alias->own_grad, .value = 0}, stream);
   }
 }
 

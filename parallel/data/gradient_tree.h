@@ -24,7 +24,8 @@ namespace weft {
 template <typename Level>
 int carry(const Tensor& sum, int64_t leaf, const Level& level, Ops& ops, Stream& stream) {
   int k = 0;
-  for (; (leaf >> k & 1) != 0; ++k) ops.add(level(static_cast<size_t>(k)), sum, sum, stream);
+  for (; (leaf >> k & 1) != 0; ++k)
+    ops(op::Add{.a = level(static_cast<size_t>(k)), .b = sum, .y = sum}, stream);
   return k;
 }
 

@@ -23,7 +23,7 @@ void SharedGradients::sum(Mesh& mesh, Ops& ops, Stream& stream) {
     const std::array<P2P, 2> messages{
         {{P2P::Kind::send, peer, grad}, {P2P::Kind::receive, peer, s.other}}};
     mesh.axis(Axis::pp).exchange(messages, stream);
-    ops.add(grad, s.other, grad, stream);
+    ops(op::Add{.a = grad, .b = s.other, .y = grad}, stream);
   }
 }
 

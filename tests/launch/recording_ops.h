@@ -45,41 +45,6 @@ class RecordingOps final : public RunsEach<RecordingOps>, public Recorder {
     noted_.push_back([this, op](Stream& on) { inner_(op, on); });
   }
 
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                         const Tensor& out, const Tensor& lse, Stream& s) override {
-    give<&Ops::attention_forward>(s, args, qkv, kv, out, lse);
-  }
-  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& kv, const Tensor& out, const Tensor& lse,
-                          const Tensor& dqkv, const Tensor& dkv, Stream& s) override {
-    give<&Ops::attention_backward>(s, args, dout, qkv, kv, out, lse, dqkv, dkv);
-  }
-  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                        Stream& s) override {
-    give<&Ops::attention_decode>(s, args, qkv, past, k_cache, v_cache, out);
-  }
-  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& s) override {
-    give<&Ops::dropout>(s, args, x, y);
-  }
-  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& s) override {
-    give<&Ops::add>(s, a, b, y);
-  }
-  void scale(const Tensor& x, double factor, Stream& s) override {
-    give<&Ops::scale>(s, x, factor);
-  }
-  void fill(const Tensor& x, double value, Stream& s) override { give<&Ops::fill>(s, x, value); }
-  void copy(const Tensor& from, const Tensor& to, Stream& s) override {
-    give<&Ops::copy>(s, from, to);
-  }
-  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& s) override {
-    give<&Ops::copy_last_columns>(s, from, to);
-  }
-  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
-                       const ElementMap& elements, Stream& s) override {
-    give<&Ops::copy_stochastic>(s, from, to, key, elements);
-  }
-
  private:
   using Call = std::function<void(Stream&)>;
 
@@ -95,15 +60,6 @@ class RecordingOps final : public RunsEach<RecordingOps>, public Recorder {
     RecordingOps& by_;
     std::vector<Call> calls_;
   };
-
-  template <auto Method, typename... Args>
-  void give(Stream& stream, const Args&... args) {
-    if (&stream != recorded_) {
-      (inner_.*Method)(args..., stream);
-      return;
-    }
-    noted_.push_back([this, args...](Stream& on) { (inner_.*Method)(args..., on); });
-  }
 
   Ops& inner_;
   Stream* recorded_ = nullptr;

@@ -194,33 +194,30 @@ void backward_group(const BackwardTask<S, T>& t, const BackwardSpace<T>& s, int6
 
 }  // namespace
 
-size_t detail::attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv,
-                                        const Tensor& kv, int threads) {
+size_t detail::attention_bytes(const op::AttentionBackward& args, int threads) {
   size_t bytes = 0;
-  with_float(qkv.dtype(), [&](auto zero) {
+  with_float(args.qkv.dtype(), [&](auto zero) {
     using T = kernels::Arithmetic<decltype(zero)>;
-    const auto elements = tile::padded<T>(BackwardSpace<T>::size(Layout<T>(args, qkv, kv)));
+    const auto elements =
+        tile::padded<T>(BackwardSpace<T>::size(Layout<T>(args.spec, args.qkv, args.kv)));
     bytes = static_cast<size_t>(elements * threads) * sizeof(T);
   });
   return bytes;
 }
 
-void CpuOps::attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                                const Tensor& kv, const Tensor& out, const Tensor& lse,
-                                const Tensor& dqkv, const Tensor& dkv, Stream& stream) {
-  check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
-  detail::with_float(qkv.dtype(), [&](auto zero) {
+void CpuOps::run(const op::AttentionBackward& args, Stream& stream) {
+  detail::with_float(args.qkv.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    const BackwardTask<S, T> t{Layout<T>(args, qkv, kv),
-                               dout.data<S>(),
-                               qkv.data<S>(),
-                               kv.data<S>(),
-                               out.data<S>(),
-                               lse.data<T>(),
-                               dqkv.data<S>(),
-                               dkv.data<S>()};
+    const BackwardTask<S, T> t{Layout<T>(args.spec, args.qkv, args.kv),
+                               args.dout.data<S>(),
+                               args.qkv.data<S>(),
+                               args.kv.data<S>(),
+                               args.out.data<S>(),
+                               args.lse.data<T>(),
+                               args.dqkv.data<S>(),
+                               args.dkv.data<S>()};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const int64_t size = tile::padded<T>(BackwardSpace<T>::size(t.l));
       T* memory = scratch->get<T>(size * threads);

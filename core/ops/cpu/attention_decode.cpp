@@ -64,29 +64,25 @@ void decode_query(const DecodeTask<S, T>& t, int64_t b, int64_t h, int64_t i, T*
 
 }  // namespace
 
-size_t detail::attention_decode_bytes(const AttentionArgs& args, const Tensor& qkv,
-                                      const Tensor& k_cache, int threads) {
-  const int64_t room = k_cache.shape()[1] + args.head_dim;
-  return static_cast<size_t>(room * threads) * size_of(accumulator(qkv.dtype()));
+size_t detail::attention_bytes(const op::AttentionDecode& args, int threads) {
+  const int64_t room = args.k_cache.shape()[1] + args.spec.head_dim;
+  return static_cast<size_t>(room * threads) * size_of(accumulator(args.qkv.dtype()));
 }
 
-void CpuOps::attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                              const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                              Stream& stream) {
-  check_attention_decode(args, qkv, past, k_cache, v_cache, out);
-  detail::with_float(qkv.dtype(), [&](auto zero) {
+void CpuOps::run(const op::AttentionDecode& args, Stream& stream) {
+  detail::with_float(args.qkv.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    AttentionArgs packed = args;
-    packed.queries = packed.keys = TokenShare::whole(qkv.shape()[1]);
-    const DecodeTask<S, T> t{.l = AttentionLayout<T>(packed, qkv, qkv),
-                             .past = past,
-                             .capacity = k_cache.shape()[1],
-                             .qkv = qkv.data<S>(),
-                             .keys = k_cache.data<S>(),
-                             .values = v_cache.data<S>(),
-                             .out = out.data<S>()};
+    AttentionSpec spec = args.spec;
+    spec.queries = spec.keys = TokenShare::whole(args.qkv.shape()[1]);
+    const DecodeTask<S, T> t{.l = AttentionLayout<T>(spec, args.qkv, args.qkv),
+                             .past = args.past,
+                             .capacity = args.k_cache.shape()[1],
+                             .qkv = args.qkv.data<S>(),
+                             .keys = args.k_cache.data<S>(),
+                             .values = args.v_cache.data<S>(),
+                             .out = args.out.data<S>()};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const AttentionLayout<T>& l = t.l;
       const int64_t room = t.capacity + l.dim;  // of one thread

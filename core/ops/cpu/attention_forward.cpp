@@ -156,26 +156,25 @@ void forward_head(const ForwardTask<S, T>& t, const ForwardSpace<T>& s, int64_t 
 
 }  // namespace
 
-size_t detail::attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv,
-                                       const Tensor& kv, int threads) {
+size_t detail::attention_bytes(const op::AttentionForward& args, int threads) {
   size_t bytes = 0;
-  with_float(qkv.dtype(), [&](auto zero) {
+  with_float(args.qkv.dtype(), [&](auto zero) {
     using T = kernels::Arithmetic<decltype(zero)>;
-    const auto elements = tile::padded<T>(ForwardSpace<T>::size(Layout<T>(args, qkv, kv)));
+    const auto elements =
+        tile::padded<T>(ForwardSpace<T>::size(Layout<T>(args.spec, args.qkv, args.kv)));
     bytes = static_cast<size_t>(elements * threads) * sizeof(T);
   });
   return bytes;
 }
 
-void CpuOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                               const Tensor& out, const Tensor& lse, Stream& stream) {
-  check_attention_forward(args, qkv, kv, out, lse);
-  detail::with_float(qkv.dtype(), [&](auto zero) {
+void CpuOps::run(const op::AttentionForward& args, Stream& stream) {
+  detail::with_float(args.qkv.dtype(), [&](auto zero) {
     using S = decltype(zero);
     using T = kernels::Arithmetic<S>;
     CpuStream& cpu = cpu_stream(stream);
-    const ForwardTask<S, T> t{Layout<T>(args, qkv, kv), qkv.data<S>(), kv.data<S>(), out.data<S>(),
-                              detail::optional_data<T>(lse)};
+    const ForwardTask<S, T> t{Layout<T>(args.spec, args.qkv, args.kv), args.qkv.data<S>(),
+                              args.kv.data<S>(), args.out.data<S>(),
+                              detail::optional_data<T>(args.lse)};
     cpu.run([threads = cpu.threads(), scratch = &scratch_, t] {
       const int64_t size = tile::padded<T>(ForwardSpace<T>::size(t.l));
       T* memory = scratch->get<T>(size * threads);

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/ops/ops.h"
+#include "core/ops/attention.h"
 
 namespace weft {
 
@@ -23,21 +23,21 @@ struct AttentionLayout {
   int64_t first_sample, first_head, global_heads;
   TokenShare queries, keys;
 
-  AttentionLayout(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv)
+  AttentionLayout(const AttentionSpec& spec, const Tensor& qkv, const Tensor& kv)
       : batch(qkv.shape()[0]),
-        heads(args.heads),
-        kv_heads(args.kv_heads),
-        dim(args.head_dim),
+        heads(spec.heads),
+        kv_heads(spec.kv_heads),
+        dim(spec.head_dim),
         kv_width(kv.shape().back()),
-        scale(static_cast<T>(args.scale)),
-        merge(args.merge),
-        dropout(args.dropout),
-        key(args.dropout_key),
-        first_sample(args.first_sample),
-        first_head(args.first_head),
-        global_heads(args.global_heads > 0 ? args.global_heads : args.heads),
-        queries(args.queries),
-        keys(args.keys) {}
+        scale(static_cast<T>(spec.scale)),
+        merge(spec.merge),
+        dropout(spec.dropout),
+        key(spec.dropout_key),
+        first_sample(spec.first_sample),
+        first_head(spec.first_head),
+        global_heads(spec.global_heads > 0 ? spec.global_heads : spec.heads),
+        queries(spec.queries),
+        keys(spec.keys) {}
 
   int64_t group() const { return heads / kv_heads; }
   int64_t q_width() const { return (heads + 2 * kv_heads) * dim; }  // of a row of qkv

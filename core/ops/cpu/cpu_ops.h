@@ -1,9 +1,9 @@
 // CpuOps: the operations of ops.h on host memory, the reference that every other backend is held
-// to. Each method is defined in the file of its op.
+// to. Each run() is defined in the file of its op.
 //
-// Every method checks its shapes, then enqueues a task that carries plain pointers and sizes (see
-// InlineTask). Ops that combine across rows (bias and norm gradients) cut the rows into blocks
-// whose size depends on the shape alone, so results do not depend on the thread count.
+// Every run() enqueues a task that carries plain pointers and sizes (see InlineTask). Ops that
+// combine across rows (bias and norm gradients) cut the rows into blocks whose size depends on the
+// shape alone, so results do not depend on the thread count.
 //
 // The scratch memory is shared by all calls: the ops that use it (matmul, attention, and the
 // gradients of bias and norm) must all run on one stream. The elementwise ops use none and may run
@@ -12,8 +12,8 @@
 
 #include "core/device/cpu/cpu_device.h"
 #include "core/kernels/storage.h"
-#include "core/ops/check.h"
 #include "core/ops/cpu/scratch.h"
+#include "core/ops/ops.h"
 
 namespace weft {
 
@@ -35,25 +35,11 @@ class CpuOps final : public Ops {
   void reserve(size_t bytes) override { scratch_.get<char>(static_cast<int64_t>(bytes)); }
   size_t reserved() const override { return scratch_.bytes(); }
 
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                         const Tensor& out, const Tensor& lse, Stream& stream) override;
-  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& kv, const Tensor& out, const Tensor& lse,
-                          const Tensor& dqkv, const Tensor& dkv, Stream& stream) override;
-  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                        Stream& stream) override;
-  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
-  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
-  void scale(const Tensor& x, double factor, Stream& stream) override;
-  void fill(const Tensor& x, double value, Stream& stream) override;
-  void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
-  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
-  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
-                       const ElementMap& elements, Stream& stream) override;
-
  private:
   void run(const op::Matmul& args, Stream& stream) override;
+  void run(const op::AttentionForward& args, Stream& stream) override;
+  void run(const op::AttentionBackward& args, Stream& stream) override;
+  void run(const op::AttentionDecode& args, Stream& stream) override;
   void run(const op::NormForward& args, Stream& stream) override;
   void run(const op::NormBackward& args, Stream& stream) override;
   void run(const op::EmbeddingForward& args, Stream& stream) override;
@@ -62,6 +48,12 @@ class CpuOps final : public Ops {
   void run(const op::RescaleSums& args, Stream& stream) override;
   void run(const op::CrossEntropyLoss& args, Stream& stream) override;
   void run(const op::CrossEntropyBackward& args, Stream& stream) override;
+  void run(const op::Dropout& args, Stream& stream) override;
+  void run(const op::Add& args, Stream& stream) override;
+  void run(const op::Fill& args, Stream& stream) override;
+  void run(const op::Copy& args, Stream& stream) override;
+  void run(const op::CopyLastColumns& args, Stream& stream) override;
+  void run(const op::CopyStochastic& args, Stream& stream) override;
   void run(const op::AdamW& args, Stream& stream) override;
   void run(const op::SumSquares& args, Stream& stream) override;
   void run(const op::ClipFactor& args, Stream& stream) override;
@@ -77,12 +69,9 @@ namespace detail {
 
 // Working memory of single operations, in bytes.
 size_t matmul_bytes(const op::Matmul& args, int threads, DnnlProducts* native);
-size_t attention_forward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                               int threads);
-size_t attention_backward_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                                int threads);
-size_t attention_decode_bytes(const AttentionArgs& args, const Tensor& qkv, const Tensor& k_cache,
-                              int threads);
+size_t attention_bytes(const op::AttentionForward& args, int threads);
+size_t attention_bytes(const op::AttentionBackward& args, int threads);
+size_t attention_bytes(const op::AttentionDecode& args, int threads);
 
 // Calls f with a value of the type that stores `dtype`, one of the floating-point types.
 template <typename F>
@@ -96,6 +85,29 @@ void with_float(DType dtype, F&& f) {
       return f(F16{});
     default:
       return f(float{});
+  }
+}
+
+// Calls f with a value of the type that stores `dtype`, whichever it is.
+template <typename F>
+void with_any(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
+    case DType::bf16:
+      return f(Bf16{});
+    case DType::f16:
+      return f(F16{});
+    case DType::i32:
+      return f(int32_t{});
+    case DType::i64:
+      return f(int64_t{});
+    case DType::u8:
+      return f(uint8_t{});
+    case DType::u16:
+      return f(uint16_t{});
   }
 }
 

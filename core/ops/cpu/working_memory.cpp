@@ -23,17 +23,14 @@ class CpuWorkingMemory final : public WorkingMemory {
     return static_cast<size_t>(detail::partial_sums(args.x.shape().rows(), width)) *
            size_of(args.dweight.dtype());
   }
-  size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                           const Tensor&) override {
-    return detail::attention_forward_bytes(args, qkv, kv, threads_);
+  size_t bytes(const op::AttentionForward& args) override {
+    return detail::attention_bytes(args, threads_);
   }
-  size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,
-                            const Tensor& kv) override {
-    return detail::attention_backward_bytes(args, qkv, kv, threads_);
+  size_t bytes(const op::AttentionBackward& args) override {
+    return detail::attention_bytes(args, threads_);
   }
-  size_t attention_decode(const AttentionArgs& args, const Tensor& qkv,
-                          const Tensor& k_cache) override {
-    return detail::attention_decode_bytes(args, qkv, k_cache, threads_);
+  size_t bytes(const op::AttentionDecode& args) override {
+    return detail::attention_bytes(args, threads_);
   }
 
  private:

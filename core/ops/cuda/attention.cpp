@@ -30,15 +30,13 @@ void* CudaOps::cudnn_workspace(const AttentionProblem& problem, DType dtype, boo
   return scratch_.get<char>(std::max<int64_t>(bytes, 1));
 }
 
-void CudaOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                                const Tensor& out, const Tensor& lse, Stream& stream) {
-  check_attention_forward(args, qkv, kv, out, lse);
-  const cuda::FlashForward a{.shape = attention_problem(args, qkv, kv),
-                             .dtype = qkv.dtype(),
-                             .qkv = qkv.raw(),
-                             .kv = kv.raw(),
-                             .out = out.raw(),
-                             .lse = detail::data_or_null<float>(lse)};
+void CudaOps::run(const op::AttentionForward& args, Stream& stream) {
+  const cuda::FlashForward a{.shape = attention_problem(args.spec, args.qkv, args.kv),
+                             .dtype = args.qkv.dtype(),
+                             .qkv = args.qkv.raw(),
+                             .kv = args.kv.raw(),
+                             .out = args.out.raw(),
+                             .lse = detail::data_or_null<float>(args.lse)};
   const cudaStream_t handle = cuda_stream(stream).handle();
   if (a.lse != nullptr) {
     if (void* workspace = cudnn_workspace(a.shape, a.dtype, false)) {
@@ -50,53 +48,47 @@ void CudaOps::attention_forward(const AttentionArgs& args, const Tensor& qkv, co
     check_cuda(cuda::launch_flash_forward(a, handle), "start attention_forward");
     return;
   }
-  check_length(kv.shape()[1], args.head_dim, a.dtype);
+  check_length(args.kv.shape()[1], args.spec.head_dim, a.dtype);
   check_cuda(cuda::launch_simple_forward(a, handle), "start attention_forward");
 }
 
-void CudaOps::attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                                 const Tensor& kv, const Tensor& out, const Tensor& lse,
-                                 const Tensor& dqkv, const Tensor& dkv, Stream& stream) {
-  check_attention_backward(args, dout, qkv, kv, out, lse, dqkv, dkv);
-  cuda::FlashBackward a{.shape = attention_problem(args, qkv, kv),
-                        .dtype = qkv.dtype(),
-                        .dout = dout.raw(),
-                        .qkv = qkv.raw(),
-                        .kv = kv.raw(),
-                        .out = out.raw(),
-                        .lse = lse.data<float>(),
+void CudaOps::run(const op::AttentionBackward& args, Stream& stream) {
+  cuda::FlashBackward a{.shape = attention_problem(args.spec, args.qkv, args.kv),
+                        .dtype = args.qkv.dtype(),
+                        .dout = args.dout.raw(),
+                        .qkv = args.qkv.raw(),
+                        .kv = args.kv.raw(),
+                        .out = args.out.raw(),
+                        .lse = args.lse.data<float>(),
                         .delta = nullptr,
-                        .dqkv = dqkv.raw(),
-                        .dkv = dkv.raw()};
+                        .dqkv = args.dqkv.raw(),
+                        .dkv = args.dkv.raw()};
   const cudaStream_t handle = cuda_stream(stream).handle();
   if (void* workspace = cudnn_workspace(a.shape, a.dtype, true)) {
     cudnn_->backward(a, workspace, handle);
     return;
   }
-  a.delta = scratch_.get<float>(lse.elements());
+  a.delta = scratch_.get<float>(args.lse.elements());
   if (cuda::flash_serves(a.shape, a.dtype)) {
     check_cuda(cuda::launch_flash_backward(a, handle), "start attention_backward");
     return;
   }
-  check_length(std::max(kv.shape()[1], qkv.shape()[1]), args.head_dim, a.dtype);
+  check_length(std::max(args.kv.shape()[1], args.qkv.shape()[1]), args.spec.head_dim, a.dtype);
   check_cuda(cuda::launch_simple_backward(a, handle), "start attention_backward");
 }
 
-void CudaOps::attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                               const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                               Stream& stream) {
-  check_attention_decode(args, qkv, past, k_cache, v_cache, out);
-  AttentionArgs packed = args;
-  packed.queries = packed.keys = TokenShare::whole(qkv.shape()[1]);
-  check_length(past + qkv.shape()[1], args.head_dim, qkv.dtype());
-  const cuda::Decode a{.shape = attention_problem(packed, qkv, qkv),
-                       .dtype = qkv.dtype(),
-                       .past = past,
-                       .capacity = k_cache.shape()[1],
-                       .qkv = qkv.raw(),
-                       .keys = k_cache.raw(),
-                       .values = v_cache.raw(),
-                       .out = out.raw()};
+void CudaOps::run(const op::AttentionDecode& args, Stream& stream) {
+  AttentionSpec spec = args.spec;
+  spec.queries = spec.keys = TokenShare::whole(args.qkv.shape()[1]);
+  check_length(args.past + args.qkv.shape()[1], args.spec.head_dim, args.qkv.dtype());
+  const cuda::Decode a{.shape = attention_problem(spec, args.qkv, args.qkv),
+                       .dtype = args.qkv.dtype(),
+                       .past = args.past,
+                       .capacity = args.k_cache.shape()[1],
+                       .qkv = args.qkv.raw(),
+                       .keys = args.k_cache.raw(),
+                       .values = args.v_cache.raw(),
+                       .out = args.out.raw()};
   check_cuda(cuda::launch_decode(a, cuda_stream(stream).handle()), "start attention_decode");
 }
 

@@ -11,11 +11,11 @@
 #include <memory>
 
 #include "core/device/cuda/cuda_device.h"
-#include "core/ops/check.h"
 #include "core/ops/cuda/cuda_libraries.h"
 #include "core/ops/cuda/cudnn_attention.h"
 #include "core/ops/cuda/gemm.h"
 #include "core/ops/cuda/working_memory.h"
+#include "core/ops/ops.h"
 
 namespace weft {
 
@@ -60,25 +60,11 @@ class CudaOps final : public Ops {
   void reserve(size_t bytes) override;
   size_t reserved() const override { return kGemmWorkspace + scratch_.bytes(); }
 
-  void attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                         const Tensor& out, const Tensor& lse, Stream& stream) override;
-  void attention_backward(const AttentionArgs& args, const Tensor& dout, const Tensor& qkv,
-                          const Tensor& kv, const Tensor& out, const Tensor& lse,
-                          const Tensor& dqkv, const Tensor& dkv, Stream& stream) override;
-  void attention_decode(const AttentionArgs& args, const Tensor& qkv, int64_t past,
-                        const Tensor& k_cache, const Tensor& v_cache, const Tensor& out,
-                        Stream& stream) override;
-  void dropout(const DropoutArgs& args, const Tensor& x, const Tensor& y, Stream& stream) override;
-  void add(const Tensor& a, const Tensor& b, const Tensor& y, Stream& stream) override;
-  void scale(const Tensor& x, double factor, Stream& stream) override;
-  void fill(const Tensor& x, double value, Stream& stream) override;
-  void copy(const Tensor& from, const Tensor& to, Stream& stream) override;
-  void copy_last_columns(const Tensor& from, const Tensor& to, Stream& stream) override;
-  void copy_stochastic(const Tensor& from, const Tensor& to, const RandomKey& key,
-                       const ElementMap& elements, Stream& stream) override;
-
  private:
   void run(const op::Matmul& args, Stream& stream) override;
+  void run(const op::AttentionForward& args, Stream& stream) override;
+  void run(const op::AttentionBackward& args, Stream& stream) override;
+  void run(const op::AttentionDecode& args, Stream& stream) override;
   void run(const op::NormForward& args, Stream& stream) override;
   void run(const op::NormBackward& args, Stream& stream) override;
   void run(const op::EmbeddingForward& args, Stream& stream) override;
@@ -87,6 +73,12 @@ class CudaOps final : public Ops {
   void run(const op::RescaleSums& args, Stream& stream) override;
   void run(const op::CrossEntropyLoss& args, Stream& stream) override;
   void run(const op::CrossEntropyBackward& args, Stream& stream) override;
+  void run(const op::Dropout& args, Stream& stream) override;
+  void run(const op::Add& args, Stream& stream) override;
+  void run(const op::Fill& args, Stream& stream) override;
+  void run(const op::Copy& args, Stream& stream) override;
+  void run(const op::CopyLastColumns& args, Stream& stream) override;
+  void run(const op::CopyStochastic& args, Stream& stream) override;
   void run(const op::AdamW& args, Stream& stream) override;
   void run(const op::SumSquares& args, Stream& stream) override;
   void run(const op::ClipFactor& args, Stream& stream) override;

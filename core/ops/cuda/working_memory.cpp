@@ -40,26 +40,26 @@ int64_t unfinished_rows(const op::Matmul& args) {
   return std::clamp<int64_t>(kMostUnfinishedProducts / args.c.shape().back(), 1, rows);
 }
 
-AttentionProblem attention_problem(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv) {
+AttentionProblem attention_problem(const AttentionSpec& spec, const Tensor& qkv, const Tensor& kv) {
   AttentionProblem s{};
   s.batch = qkv.shape()[0];
-  s.heads = args.heads;
-  s.kv_heads = args.kv_heads;
-  s.dim = args.head_dim;
+  s.heads = spec.heads;
+  s.kv_heads = spec.kv_heads;
+  s.dim = spec.head_dim;
   s.q_width = qkv.shape().back();
   s.kv_width = kv.shape().back();
-  s.scale = static_cast<float>(args.scale);
-  s.merge = args.merge;
-  s.queries = args.queries;
-  s.keys = args.keys;
-  if (args.dropout > 0) {
-    s.keep_factor = static_cast<float>(1.0 / (1.0 - args.dropout));
-    s.threshold = kernels::dropout_threshold(args.dropout);
+  s.scale = static_cast<float>(spec.scale);
+  s.merge = spec.merge;
+  s.queries = spec.queries;
+  s.keys = spec.keys;
+  if (spec.dropout > 0) {
+    s.keep_factor = static_cast<float>(1.0 / (1.0 - spec.dropout));
+    s.threshold = kernels::dropout_threshold(spec.dropout);
   }
-  s.key = args.dropout_key;
-  s.first_sample = args.first_sample;
-  s.first_head = args.first_head;
-  s.global_heads = args.global_heads > 0 ? args.global_heads : args.heads;
+  s.key = spec.dropout_key;
+  s.first_sample = spec.first_sample;
+  s.first_head = spec.first_head;
+  s.global_heads = spec.global_heads > 0 ? spec.global_heads : spec.heads;
   return s;
 }
 
@@ -76,17 +76,16 @@ size_t CudaWorkingMemory::bytes(const op::NormBackward& args) {
   return in_f32(cuda::blocks_of_rows(args.x.shape().rows()) * 2 * args.x.shape().back());
 }
 
-size_t CudaWorkingMemory::attention_forward(const AttentionArgs& args, const Tensor& qkv,
-                                            const Tensor& kv, const Tensor& lse) {
-  if (lse.empty()) return 0;
-  const int64_t bytes = cudnn_bytes(attention_problem(args, qkv, kv), qkv.dtype(), false);
+size_t CudaWorkingMemory::bytes(const op::AttentionForward& args) {
+  if (args.lse.empty()) return 0;
+  const int64_t bytes =
+      cudnn_bytes(attention_problem(args.spec, args.qkv, args.kv), args.qkv.dtype(), false);
   return static_cast<size_t>(std::max<int64_t>(bytes, 0));
 }
 
-size_t CudaWorkingMemory::attention_backward(const AttentionArgs& args, const Tensor& qkv,
-                                             const Tensor& kv) {
-  const AttentionProblem problem = attention_problem(args, qkv, kv);
-  const int64_t bytes = cudnn_bytes(problem, qkv.dtype(), true);
+size_t CudaWorkingMemory::bytes(const op::AttentionBackward& args) {
+  const AttentionProblem problem = attention_problem(args.spec, args.qkv, args.kv);
+  const int64_t bytes = cudnn_bytes(problem, args.qkv.dtype(), true);
   if (bytes >= 0) return static_cast<size_t>(bytes);
   return in_f32(problem.batch * problem.heads * problem.queries.count);
 }

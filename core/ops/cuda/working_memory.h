@@ -21,7 +21,7 @@ bool has_cublas_epilogue(const op::Matmul& args);
 // Rows of products that one block of an epilogue of our own holds.
 int64_t unfinished_rows(const op::Matmul& args);
 // The call as kernels see it.
-AttentionProblem attention_problem(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv);
+AttentionProblem attention_problem(const AttentionSpec& spec, const Tensor& qkv, const Tensor& kv);
 
 class CudaWorkingMemory : public WorkingMemory {
  public:
@@ -32,11 +32,9 @@ class CudaWorkingMemory : public WorkingMemory {
   size_t logits() override { return size_t{512} << 20; }
   size_t bytes(const op::Matmul& args) override;
   size_t bytes(const op::NormBackward& args) override;
-  size_t attention_forward(const AttentionArgs& args, const Tensor& qkv, const Tensor& kv,
-                           const Tensor& lse) override;
-  size_t attention_backward(const AttentionArgs& args, const Tensor& qkv,
-                            const Tensor& kv) override;
-  size_t attention_decode(const AttentionArgs&, const Tensor&, const Tensor&) override { return 0; }
+  size_t bytes(const op::AttentionForward& args) override;
+  size_t bytes(const op::AttentionBackward& args) override;
+  size_t bytes(const op::AttentionDecode&) override { return 0; }
 
   // Bytes that cuDNN wants for the call, or -1 where our own kernels compute it. By rule: its
   // deterministic gradient keeps a matrix of queries by keys per head in the storage type, the

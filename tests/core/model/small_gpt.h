@@ -64,7 +64,7 @@ class SmallGpt {
   MicroBatch batch() const { return {tokens, targets, 1.0, loss_sum}; }
 
   void clear_gradients() {
-    for (const auto& p : parameters) ops->fill(p->grad, 0, *stream);
+    for (const auto& p : parameters) (*ops)(op::Fill{.x = p->grad, .value = 0}, *stream);
   }
 
   // Gradients and value of the sum of token losses, in training mode.

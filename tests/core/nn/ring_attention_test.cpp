@@ -67,7 +67,7 @@ struct Fixture {
               .samples = 2,
               .tokens = TokenShare::zigzag(24, 1, 3),
               .context_group = &ring};
-  AttentionArgs args{.heads = 3, .kv_heads = 3, .head_dim = 5, .queries = ctx.tokens};
+  AttentionSpec args{.heads = 3, .kv_heads = 3, .head_dim = 5, .queries = ctx.tokens};
   Tensor qkv = work.allocate({2, 8, 3 * 3 * 5}, DType::f32);
   Tensor out = work.allocate({2, 8, 3 * 5}, DType::f32);
   Tensor lse = work.allocate({2, 3, 8}, DType::f32);

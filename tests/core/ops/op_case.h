@@ -7,6 +7,8 @@
 // gradients of outputs hold random weights w, so that what is differentiated is the sum of w * out.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <functional>
 #include <map>
 #include <ostream>

@@ -164,8 +164,11 @@ TEST_F(UpdateTest, StochasticUpdatesDoNotDependOnTheCut) {
               *stream_);
       // The copy made anew from the updated weights.
       std::vector<Bf16> again(weight.size());
-      ops_->copy_stochastic(over(weight), over(again), {.seed = 3, .stream = 10, .step = 5},
-                            cut.elements(), *stream_);
+      (*ops_)(op::CopyStochastic{.from = over(weight),
+                                 .to = over(again),
+                                 .key = {.seed = 3, .stream = 10, .step = 5},
+                                 .elements = cut.elements()},
+              *stream_);
       stream_->synchronize();
       EXPECT_EQ(std::memcmp(copy.data(), again.data(), copy.size() * sizeof(Bf16)), 0);
       for (size_t i = 0; i < weight.size(); ++i) {

@@ -17,7 +17,7 @@ Tensor none(const Shape& shape, DType dtype) { return Tensor(nullptr, shape, dty
 struct Attention {
   int64_t batch, heads, dim;
   DType dtype = DType::bf16;
-  AttentionArgs args() const {
+  AttentionSpec spec() const {
     return {.heads = heads,
             .kv_heads = heads,
             .head_dim = dim,
@@ -30,7 +30,7 @@ struct Attention {
 
 size_t backward(const Attention& a, bool deterministic = true) {
   return make_working_memory({.kind = DeviceKind::cuda, .deterministic = deterministic})
-      ->attention_backward(a.args(), a.qkv(), a.qkv());
+      ->bytes(op::AttentionBackward{.spec = a.spec(), .qkv = a.qkv(), .kv = a.qkv()});
 }
 
 TEST(CudaWorkingMemory, HoldsAMatrixPerHeadWhileThatIsLittle) {

@@ -36,12 +36,12 @@ class SpanRecorderTest : public ::testing::Test {
 };
 
 TEST_F(SpanRecorderTest, RecordsOnlyWhenAsked) {
-  ops_->scale(x_, 2.0, *compute_);
+  (*ops_)(op::Add{.a = x_, .b = x_, .y = x_}, *compute_);
   recorder_.record(true);
-  ops_->scale(x_, 2.0, *compute_);
+  (*ops_)(op::Add{.a = x_, .b = x_, .y = x_}, *compute_);
   recorder_.record(false);
-  ops_->scale(x_, 2.0, *compute_);
-  EXPECT_THAT(names(), ElementsAre("scale"));
+  (*ops_)(op::Add{.a = x_, .b = x_, .y = x_}, *compute_);
+  EXPECT_THAT(names(), ElementsAre("add"));
   EXPECT_EQ(data_[0], 8.0f);
 }
 
@@ -49,11 +49,11 @@ TEST_F(SpanRecorderTest, SpansNestAndTellShapes) {
   recorder_.record(true);
   {
     const Phase step(&recorder_, "step 1", *compute_);
-    ops_->fill(x_, 1, *compute_);
-    ops_->scale(x_, 2, *compute_);
+    (*ops_)(op::Fill{.x = x_, .value = 1}, *compute_);
+    (*ops_)(op::Add{.a = x_, .b = x_, .y = x_}, *compute_);
   }
   const auto spans = recorder_.spans();
-  ASSERT_THAT(names(), ElementsAre("step 1", "fill", "scale"));
+  ASSERT_THAT(names(), ElementsAre("step 1", "fill", "add"));
   EXPECT_EQ(spans[2].shapes, "f32[3, 4]");
   EXPECT_LE(spans[0].begin_ns, spans[1].begin_ns);
   EXPECT_LE(spans[1].begin_ns, spans[1].end_ns);

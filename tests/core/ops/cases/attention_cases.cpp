@@ -24,8 +24,8 @@ struct Heads {
 
 std::string visitor(size_t i) { return "kv" + std::to_string(i); }
 
-AttentionArgs arguments(const Heads& a) {
-  AttentionArgs args;
+AttentionSpec arguments(const Heads& a) {
+  AttentionSpec args;
   args.heads = a.heads;
   args.kv_heads = a.kv_heads;
   args.head_dim = a.dim;
@@ -43,7 +43,7 @@ AttentionArgs arguments(const Heads& a) {
 // Calls visit(args, slot of keys and values) for each block of keys.
 template <typename Visit>
 void for_each_block(const Heads& a, const Visit& visit) {
-  AttentionArgs args = arguments(a);
+  AttentionSpec args = arguments(a);
   if (!a.only_visitors) visit(args, std::string("qkv"));
   for (size_t i = 0; i < a.visitors.size(); ++i) {
     args.keys = a.visitors[i];
@@ -63,7 +63,7 @@ std::vector<Seen> seen_keys(const Heads& a, Values& v, int64_t b, int64_t h, int
   const int64_t kv = h / (a.heads / a.kv_heads);
   const double* query = v["qkv"].data() + (b * a.queries.count + i) * a.own_width() + h * a.dim;
   std::vector<Seen> seen;
-  for_each_block(a, [&](const AttentionArgs& args, const std::string& slot) {
+  for_each_block(a, [&](const AttentionSpec& args, const std::string& slot) {
     const int64_t width = slot == "qkv" ? a.own_width() : a.kv_width();
     for (int64_t j = 0; j < args.keys.count; ++j) {
       if (args.keys.at(j) > a.queries.at(i)) continue;
@@ -79,7 +79,7 @@ std::vector<Seen> seen_keys(const Heads& a, Values& v, int64_t b, int64_t h, int
 
 // One query of one head.
 void reference_query(const Heads& a, Values& v, int64_t b, int64_t h, int64_t i) {
-  const AttentionArgs args = arguments(a);
+  const AttentionSpec args = arguments(a);
   const std::vector<Seen> seen = seen_keys(a, v, b, h, i);
   double total = 0;
   for (const Seen& key : seen) total += key.weight;
@@ -120,7 +120,7 @@ std::string name_of(const Heads& a) {
 // Visible pairs of a query and a key, over batch and heads.
 double pairs_of(const Heads& a) {
   double pairs = 0;
-  for_each_block(a, [&](const AttentionArgs& args, const std::string&) {
+  for_each_block(a, [&](const AttentionSpec& args, const std::string&) {
     for (int64_t i = 0; i < a.queries.count; ++i) {
       for (int64_t j = 0; j < args.keys.count; ++j) pairs += args.keys.at(j) <= a.queries.at(i);
     }
@@ -168,16 +168,26 @@ OpCase make(const Heads& a, bool perf = false) {
     c.overwritten.push_back("d_" + visitor(i));
   }
   c.forward = [a](Run& r) {
-    for_each_block(a, [&](const AttentionArgs& args, const std::string& kv) {
-      r.ops.attention_forward(args, r("qkv"), r(kv), r("out"), r("lse"), r.stream);
+    for_each_block(a, [&](const AttentionSpec& args, const std::string& kv) {
+      r.ops(
+          op::AttentionForward{
+              .spec = args, .qkv = r("qkv"), .kv = r(kv), .out = r("out"), .lse = r("lse")},
+          r.stream);
     });
   };
   c.backward = [a](Run& r) {
     // Without own keys nobody sets their columns.
-    if (a.only_visitors) r.ops.fill(r("d_qkv"), 0, r.stream);
-    for_each_block(a, [&](const AttentionArgs& args, const std::string& kv) {
-      r.ops.attention_backward(args, r("d_out"), r("qkv"), r(kv), r("out"), r("lse"), r("d_qkv"),
-                               r("d_" + kv), r.stream);
+    if (a.only_visitors) r.ops(op::Fill{.x = r("d_qkv"), .value = 0}, r.stream);
+    for_each_block(a, [&](const AttentionSpec& args, const std::string& kv) {
+      r.ops(op::AttentionBackward{.spec = args,
+                                  .dout = r("d_out"),
+                                  .qkv = r("qkv"),
+                                  .kv = r(kv),
+                                  .out = r("out"),
+                                  .lse = r("lse"),
+                                  .dqkv = r("d_qkv"),
+                                  .dkv = r("d_" + kv)},
+            r.stream);
     });
   };
   c.reference = [a](Values& v) { reference(a, v); };

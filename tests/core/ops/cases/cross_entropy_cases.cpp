@@ -32,7 +32,7 @@ void reference(const Loss& l, Values& v) {
 
 void backward(const Loss& l, Run& r) {
   const double weight = r.get("d_loss")[0];
-  r.ops.copy(r("logits"), r("d_logits"), r.stream);
+  r.ops(op::Copy{.from = r("logits"), .to = r("d_logits")}, r.stream);
   r.ops(op::CrossEntropyBackward{.logits = r("d_logits"),
                                  .targets = r("targets"),
                                  .vocab_begin = l.vocab_begin,

@@ -6,8 +6,8 @@
 namespace weft::cases {
 namespace {
 
-DropoutArgs dropout_arguments(int64_t columns, double p) {
-  DropoutArgs args;
+op::Dropout dropout_arguments(int64_t columns, double p) {
+  op::Dropout args;
   args.p = p;
   args.key = {.seed = 77, .stream = 3, .step = 9};
   // The second of several tensor-parallel ranks, of the second of three context-parallel ones.
@@ -22,9 +22,15 @@ OpCase dropout_case(int64_t rows, int64_t columns, double p, bool perf = false) 
   c.name = fmt::format("dropout/p{}/{}x{}", p, rows, columns);
   c.slots = {{.name = "x", .shape = {rows, columns}, .tolerance = 2},
              {.name = "y", .shape = {rows, columns}, .role = Role::output, .tolerance = 2}};
-  const DropoutArgs args = dropout_arguments(columns, p);
-  c.forward = [args](Run& r) { r.ops.dropout(args, r("x"), r("y"), r.stream); };
-  c.backward = [args](Run& r) { r.ops.dropout(args, r("d_y"), r("d_x"), r.stream); };
+  const op::Dropout args = dropout_arguments(columns, p);
+  const auto run = [args](Run& r, const char* from, const char* to) {
+    op::Dropout call = args;
+    call.x = r(from);
+    call.y = r(to);
+    r.ops(call, r.stream);
+  };
+  c.forward = [run](Run& r) { run(r, "x", "y"); };
+  c.backward = [run](Run& r) { run(r, "d_y", "d_x"); };
   c.overwritten = {"d_x"};
   c.reference = [args, rows, columns](Values& v) {
     for (int64_t i = 0; i < rows; ++i) {
@@ -51,7 +57,7 @@ OpCase add_case(int64_t n, bool perf = false) {
   c.slots = {{.name = "a", .shape = {n}},
              {.name = "b", .shape = {n}},
              {.name = "y", .shape = {n}, .role = Role::output, .tolerance = 1}};
-  c.forward = [](Run& r) { r.ops.add(r("a"), r("b"), r("y"), r.stream); };
+  c.forward = [](Run& r) { r.ops(op::Add{.a = r("a"), .b = r("b"), .y = r("y")}, r.stream); };
   c.reference = [](Values& v) {
     for (size_t i = 0; i < v["y"].size(); ++i) v["y"][i] = v["a"][i] + v["b"][i];
   };
@@ -60,24 +66,11 @@ OpCase add_case(int64_t n, bool perf = false) {
   return c;
 }
 
-OpCase scale_case(int64_t n, bool perf = false) {
-  OpCase c;
-  c.name = fmt::format("scale/{}", n);
-  c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 1}};
-  c.forward = [](Run& r) { r.ops.scale(r("x"), 1.000244140625, r.stream); };
-  c.reference = [](Values& v) {
-    for (double& x : v["x"]) x *= 1.000244140625;
-  };
-  c.cost.bytes = 8.0 * static_cast<double>(n);
-  c.perf = perf;
-  return c;
-}
-
 OpCase fill_case(int64_t n, bool perf = false) {
   OpCase c;
   c.name = fmt::format("fill/{}", n);
   c.slots = {{.name = "x", .shape = {n}, .role = Role::updated, .tolerance = 0, .roundings = 0}};
-  c.forward = [](Run& r) { r.ops.fill(r("x"), 0.75, r.stream); };
+  c.forward = [](Run& r) { r.ops(op::Fill{.x = r("x"), .value = 0.75}, r.stream); };
   c.reference = [](Values& v) {
     for (double& x : v["x"]) x = 0.75;
   };
@@ -91,7 +84,7 @@ OpCase copy_case(int64_t n, bool perf = false) {
   c.name = fmt::format("copy/{}", n);
   c.slots = {{.name = "from", .shape = {n}},
              {.name = "to", .shape = {n}, .role = Role::output, .tolerance = 0, .roundings = 0}};
-  c.forward = [](Run& r) { r.ops.copy(r("from"), r("to"), r.stream); };
+  c.forward = [](Run& r) { r.ops(op::Copy{.from = r("from"), .to = r("to")}, r.stream); };
   c.reference = [](Values& v) { v["to"] = v["from"]; };
   c.cost.bytes = 8.0 * static_cast<double>(n);
   c.perf = perf;
@@ -114,8 +107,8 @@ OpCase last_columns_case(int64_t rows, int64_t wide, int64_t narrow, bool perf =
               .tolerance = 0,
               .roundings = 0}};
   c.forward = [](Run& r) {
-    r.ops.copy_last_columns(r("from"), r("packed"), r.stream);
-    r.ops.copy_last_columns(r("packed"), r("beside"), r.stream);
+    r.ops(op::CopyLastColumns{.from = r("from"), .to = r("packed")}, r.stream);
+    r.ops(op::CopyLastColumns{.from = r("packed"), .to = r("beside")}, r.stream);
   };
   c.reference = [=](Values& v) {
     for (int64_t i = 0; i < rows; ++i) {
@@ -190,7 +183,6 @@ std::vector<OpCase> elementwise_cases() {
           dropout_case(2, 1000, 0.9),
           add_case(1),
           add_case(100003),
-          scale_case(100003),
           fill_case(100003),
           copy_case(100003),
           last_columns_case(7, 5, 3),
@@ -203,7 +195,6 @@ std::vector<OpCase> elementwise_cases() {
           dropout_case(3072, 384, 0.1, true),
           add_case(kLarge, true),
           add_case(kHuge, true),
-          scale_case(kHuge, true),
           fill_case(kHuge, true),
           copy_case(kHuge, true),
           last_columns_case(3072, 3 * 384, 2 * 384, true),

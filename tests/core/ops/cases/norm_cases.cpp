@@ -31,7 +31,7 @@ void forward(const Norm& n, Run& r) {
 // norm_backward adds to the gradient of the sum, which is that of x and of the residual.
 void backward(const Norm& n, Run& r) {
   const Tensor dsum = r.temporary("dsum", {n.rows, n.columns});
-  if (n.residual) r.ops.add(dsum, r("d_sum"), dsum, r.stream);
+  if (n.residual) r.ops(op::Add{.a = dsum, .b = r("d_sum"), .y = dsum}, r.stream);
   op::NormBackward args;
   args.dy = r("d_y");
   args.x = n.residual ? r("sum") : r("x");
@@ -42,8 +42,8 @@ void backward(const Norm& n, Run& r) {
   args.dweight = r("d_weight");
   if (n.bias) args.dbias = r("d_bias");
   r.ops(args, r.stream);
-  r.ops.add(r("d_x"), dsum, r("d_x"), r.stream);
-  if (n.residual) r.ops.add(r("d_residual"), dsum, r("d_residual"), r.stream);
+  r.ops(op::Add{.a = r("d_x"), .b = dsum, .y = r("d_x")}, r.stream);
+  if (n.residual) r.ops(op::Add{.a = r("d_residual"), .b = dsum, .y = r("d_residual")}, r.stream);
 }
 
 void reference(const Norm& n, Values& v) {
