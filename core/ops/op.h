@@ -76,7 +76,7 @@ struct OpCall {
   std::string_view name;
   OpFamily family;
   SizeTensors tensors;
-  double flops = 0, bytes = 0;
+  Cost cost;
 };
 // The tensors of a call, for people.
 std::string shapes_of(const OpCall& call);

@@ -36,7 +36,7 @@
 
 namespace weft {
 
-// One pure virtual run() for each: a backend that misses one does not compile.
+// One pure virtual run() for each operation of a list: a backend that misses one does not compile.
 template <typename List>
 class Runs;
 template <>
@@ -45,7 +45,7 @@ class Runs<Types<>> {
   virtual ~Runs() = default;
 
  protected:
-  void run();
+  void run();  // never called: the name that the others add to
 };
 template <typename First, typename... Rest>
 class Runs<Types<First, Rest...>> : public Runs<Types<Rest...>> {
@@ -60,12 +60,23 @@ using AllOps = Joined<MatmulOps, AttentionOps, NormOps, EmbeddingOps, LossOps, D
 
 class Ops : public Runs<AllOps> {
  public:
-  // ops(op::Add{.a = x, .b = delta, .y = x}, stream): checks the call and enqueues it.
+  // ops(op::Add{.a = x, .b = delta, .y = x}, stream): checks the call, shows it to the observer and
+  // enqueues it.
   template <In<AllOps> Op>
   void operator()(const Op& op, Stream& stream) {
     op.check();
+    if (observer_ == nullptr) {
+      run(op, stream);
+      return;
+    }
+    const OpCall call{Op::kName.text, Op::kName.family, op.sizes(), op.cost()};
+    observer_->before(call, stream);
     run(op, stream);
+    observer_->after(call, stream);
   }
+
+  // From now on `observer` sees every call, before and after it is enqueued; null: nobody does.
+  void observe(OpObserver* observer) { observer_ = observer; }
 
   // What calls need beside their tensors; it borrows from these ops.
   virtual WorkingMemory& working_memory() = 0;
@@ -73,6 +84,9 @@ class Ops : public Runs<AllOps> {
   virtual void reserve(size_t bytes) = 0;
   // What is allocated; of counting ops, what the calls so far would have needed.
   virtual size_t reserved() const = 0;
+
+ private:
+  OpObserver* observer_ = nullptr;
 };
 
 // Checks shapes, counts working memory by `needs`, which it borrows, and does nothing else: for

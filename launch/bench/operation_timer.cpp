@@ -30,8 +30,8 @@ void OperationTimer::after(const OpCall& call, Stream& stream) {
   ++time.calls;
   time.seconds +=
       1e-9 * static_cast<double>(stamps_->nanoseconds(end) - stamps_->nanoseconds(begin_));
-  time.flops += call.flops;
-  time.bytes += call.bytes;
+  time.flops += call.cost.flops;
+  time.bytes += call.cost.bytes;
 }
 
 }  // namespace weft

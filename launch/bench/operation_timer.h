@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/ops/observed.h"
+#include "core/ops/op.h"
 
 namespace weft {
 

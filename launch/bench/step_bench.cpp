@@ -40,7 +40,6 @@ StepBenchResult bench_steps(const RunConfig& given, int64_t steps, Bootstrap& bo
   RankMachine machine(config, result.threads, bootstrap);
   result.device = machine.device->description();
   OperationTimer timer(*machine.device);
-  const auto timed = make_observed(*machine.ops, timer);
   Mesh mesh(machine.groups(), config.mesh.shape(bootstrap.size()));
   const auto admit = [&](const std::vector<SegmentBytes>& plan) {
     const bool own_memory = machine.device->free_bytes().has_value();
@@ -89,7 +88,8 @@ StepBenchResult bench_steps(const RunConfig& given, int64_t steps, Bootstrap& bo
           static_cast<int64_t>(*free_before) - static_cast<int64_t>(*machine.device->free_bytes());
     }
   }
-  RankResources one_by_one = machine.resources(mesh, *timed);
+  machine.ops->observe(&timer);
+  RankResources one_by_one = machine.resources(mesh, *machine.ops);
   one_by_one.recorder = nullptr;
   Engine engine(config, one_by_one, [](const std::vector<SegmentBytes>&) {});
   engine.restore({.made = update});

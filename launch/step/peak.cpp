@@ -65,7 +65,6 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, d
   // On a CPU all rows at once and fewer, in turns: those stay in the caches, and the smallest is
   // done within a time slice, before other work can get between.
   const std::vector<int64_t> rows = gpu ? std::vector{size} : std::vector{size, size / 2, size / 8};
-  const auto n = static_cast<double>(size);
   double best = 0;
   const Clock::time_point start = Clock::now();
   Clock::time_point found = start;
@@ -77,7 +76,7 @@ double measure_gemm_peak(Device& device, Stream& stream, Ops& ops, DType type, d
     const Clock::time_point begin = Clock::now();
     ops(now, stream);
     stream.synchronize();
-    const double rate = 2 * static_cast<double>(m) * n * n / since(begin);
+    const double rate = now.cost().flops / since(begin);
     if (i < static_cast<int>(rows.size()) || rate <= best) continue;  // the first warm up
     best = rate;
     found = Clock::now();

@@ -2,7 +2,7 @@
 // is read on the stream, before and after each call's own work, not when the call is made.
 //
 //   SpanRecorder recorder(device, {{"compute", &compute}, {"communication", &communication}});
-//   auto ops = make_observed(*plain_ops, recorder);
+//   ops.observe(&recorder);
 //   Mesh mesh(bootstrap, shape, [&](auto comm) { return make_traced(std::move(comm), recorder); });
 //   recorder.record(true);
 //   ... a training step ...
@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/device/device.h"
-#include "core/ops/observed.h"
+#include "core/ops/op.h"
 #include "parallel/comm/trace.h"
 
 namespace weft {

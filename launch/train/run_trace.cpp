@@ -39,11 +39,6 @@ RunTrace::RunTrace(const TraceOptions& options, Device& device,
                    std::vector<SpanRecorder::Lane> streams)
     : options_(options), recorder_(device, std::move(streams)) {}
 
-Ops& RunTrace::observe(Ops& ops) {
-  observed_ = make_observed(ops, recorder_);
-  return *observed_;
-}
-
 Mesh::Decorate RunTrace::decorate() {
   return [this](std::unique_ptr<Communicator> comm, const std::vector<int>&) {
     return make_traced(std::move(comm), recorder_);

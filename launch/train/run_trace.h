@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/mesh/mesh.h"
+#include "core/ops/ops.h"
 #include "launch/trace/span_recorder.h"
 
 namespace weft {
@@ -27,8 +28,11 @@ class RunTrace {
   // The options, the device and the streams must outlive this.
   RunTrace(const TraceOptions& options, Device& device, std::vector<SpanRecorder::Lane> streams);
 
-  // `ops` that is recorded, owned here.
-  Ops& observe(Ops& ops);
+  // Sees every call of `ops`, which is handed back, as long as this lives.
+  Ops& observe(Ops& ops) {
+    ops.observe(&recorder_);
+    return ops;
+  }
   Mesh::Decorate decorate();
   SpanRecorder& recorder() { return recorder_; }
 
@@ -44,7 +48,6 @@ class RunTrace {
  private:
   const TraceOptions& options_;
   SpanRecorder recorder_;
-  std::unique_ptr<Ops> observed_;
   TraceOptions::Steps steps_{};
 };
 

@@ -15,7 +15,7 @@
 
 #include "core/base/philox.h"
 #include "core/mesh/mesh.h"
-#include "core/ops/observed.h"
+#include "core/ops/ops.h"
 #include "launch/step/rank_machine.h"
 #include "launch/step/run_state.h"
 #include "optim/schedule.h"
@@ -110,10 +110,11 @@ class EngineRank {
       : config_(config),
         fill_(made_up_text(*config.model.vocab_size)),
         machine_(config, 1, bootstrap),
-        observed_ops_(observer != nullptr ? make_observed(*machine_.ops, *observer) : nullptr),
-        recording_(recorded ? std::make_unique<RecordingOps>(ops()) : nullptr),
+        recording_(recorded ? std::make_unique<RecordingOps>(*machine_.ops) : nullptr),
         mesh_(machine_.groups(), config.mesh.shape(bootstrap.size())),
-        engine_(config, resources(), [](const std::vector<SegmentBytes>&) {}) {}
+        engine_(config, resources(), [](const std::vector<SegmentBytes>&) {}) {
+    machine_.ops->observe(observer);
+  }
 
   EngineRank(const EngineRank&) = delete;
   EngineRank& operator=(const EngineRank&) = delete;
@@ -141,9 +142,8 @@ class EngineRank {
   Stream& compute() { return *machine_.compute; }
 
  private:
-  Ops& ops() { return observed_ops_ ? *observed_ops_ : *machine_.ops; }
   RankResources resources() {
-    if (!recording_) return machine_.resources(mesh_, ops());
+    if (!recording_) return machine_.resources(mesh_, *machine_.ops);
     RankResources all = machine_.resources(mesh_, *recording_);
     all.recorder = recording_.get();
     return all;
@@ -152,7 +152,6 @@ class EngineRank {
   RunConfig config_;
   FillSample fill_;
   RankMachine machine_;
-  std::unique_ptr<Ops> observed_ops_;
   std::unique_ptr<RecordingOps> recording_;
   Mesh mesh_;
   Engine engine_;

@@ -1,5 +1,5 @@
-// CudaOps: the operations of ops.h on a GPU. Shapes are checked here, work is enqueued by the
-// launchers of kernels.h, by cuBLASLt and by cuDNN; nothing waits for the GPU.
+// CudaOps: the operations of ops.h on a GPU: kernels of ours, cuBLASLt and cuDNN. Work is enqueued;
+// nothing waits for the GPU.
 //
 // f64 is for gradient checks, which the CPU does: tensors of T are f32, bf16 or f16. Sums whose
 // order ops.h leaves to the backend have one that the shape fixes.

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "core/ops/observed.h"
+#include "core/ops/ops.h"
 #include "tests/core/model/small_gpt.h"
 
 namespace weft {
@@ -81,9 +81,8 @@ class Calls final : public OpObserver {
 Calls calls_with(Recompute recompute) {
   SmallGpt gpt(config(), DType::f32);
   gpt.recompute = recompute;
-  const std::unique_ptr<Ops> plain = std::move(gpt.ops);
   Calls calls;
-  gpt.ops = make_observed(*plain, calls);
+  gpt.ops->observe(&calls);
   gpt.forward_backward();
   return calls;
 }

@@ -13,7 +13,7 @@
 #include "core/backends/backends.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/nn/linear.h"
-#include "core/ops/observed.h"
+#include "core/ops/ops.h"
 #include "parallel/comm/bootstrap.h"
 #include "parallel/comm/trace.h"
 
@@ -133,9 +133,9 @@ Result run(Bootstrap& bootstrap, bool with_side, std::chrono::milliseconds patie
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);
   SideStream side(*device, *communication);
-  const auto plain = make_ops(*device);
+  const auto ops = make_ops(*device);
   DoneProducts products;
-  const auto ops = make_observed(*plain, products);
+  ops->observe(&products);
   HeldUp held_up(products, patience);
   const auto group = make_traced(bootstrap.split(0, bootstrap.rank(), "tp"), held_up);
   Layer layer(*device, *compute, *group);

@@ -122,8 +122,9 @@ double stored(double value, DType dtype) {
 
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> all;
-  for (auto* part : {&matmul_cases, &norm_cases, &embedding_cases, &attention_cases,
-                     &cross_entropy_cases, &elementwise_cases, &optimizer_cases}) {
+  for (auto* part :
+       {&matmul_cases, &norm_cases, &embedding_cases, &attention_cases, &cross_entropy_cases,
+        &elementwise_cases, &optimizer_cases, &gradient_norm_cases, &decode_cases}) {
     for (OpCase& c : (*part)()) all.push_back(std::move(c));
   }
   return all;

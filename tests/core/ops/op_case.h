@@ -74,11 +74,6 @@ class Run {
   std::vector<std::unique_ptr<Buffer>> buffers_;
 };
 
-struct Cost {
-  double flops = 0;  // of the arithmetic the op is about; 0 for memory-bound ops
-  double bytes = 0;  // read and written in f32, each once
-};
-
 struct OpCase {
   std::string name;
   std::vector<Slot> slots;
@@ -87,7 +82,6 @@ struct OpCase {
   std::function<void(Values&)> reference;
   std::function<void(Run&)> backward;      // absent if the op is not differentiable
   std::vector<std::string> overwritten{};  // gradients that backward sets; the others it adds to
-  Cost cost{}, backward_cost{};
   bool f32_only = false;
   bool perf = false;    // a row of the benchmark: too large for the plain reference
   bool ordered = true;  // the result must not depend on the thread count
@@ -114,6 +108,8 @@ std::vector<OpCase> attention_cases();
 std::vector<OpCase> cross_entropy_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> optimizer_cases();
+std::vector<OpCase> gradient_norm_cases();
+std::vector<OpCase> decode_cases();
 std::vector<OpCase> all_cases();
 
 }  // namespace weft::cases

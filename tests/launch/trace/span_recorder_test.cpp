@@ -19,6 +19,8 @@ using ::testing::ElementsAre;
 
 class SpanRecorderTest : public ::testing::Test {
  protected:
+  SpanRecorderTest() { ops_->observe(&recorder_); }
+
   std::vector<std::string> names() const {
     std::vector<std::string> names;
     for (const SpanRecorder::Span& span : recorder_.spans()) names.push_back(span.name);
@@ -29,8 +31,7 @@ class SpanRecorderTest : public ::testing::Test {
   std::unique_ptr<Stream> compute_ = device_->make_stream(StreamKind::compute);
   std::unique_ptr<Stream> communication_ = device_->make_stream(StreamKind::communication);
   SpanRecorder recorder_{*device_, {{"compute", compute_.get()}, {"talk", communication_.get()}}};
-  std::unique_ptr<Ops> plain_ = make_ops(*device_);
-  std::unique_ptr<Ops> ops_ = make_observed(*plain_, recorder_);
+  std::unique_ptr<Ops> ops_ = make_ops(*device_);
   std::vector<float> data_ = std::vector<float>(12, 1.0f);
   Tensor x_{data_.data(), Shape{3, 4}, DType::f32};
 };

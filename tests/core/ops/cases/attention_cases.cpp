@@ -117,17 +117,6 @@ std::string name_of(const Heads& a) {
   return name + fmt::format("/B{}xT{}xH{}xD{}", a.batch, a.length, a.heads, a.dim);
 }
 
-// Visible pairs of a query and a key, over batch and heads.
-double pairs_of(const Heads& a) {
-  double pairs = 0;
-  for_each_block(a, [&](const AttentionSpec& args, const std::string&) {
-    for (int64_t i = 0; i < a.queries.count; ++i) {
-      for (int64_t j = 0; j < args.keys.count; ++j) pairs += args.keys.at(j) <= a.queries.at(i);
-    }
-  });
-  return pairs * static_cast<double>(a.batch * a.heads);
-}
-
 // A score sums `dim` products and is then divided by sqrt(dim): about sqrt(dim) units, which the
 // exponential turns into the same relative error of a probability. Outputs average values up to 1
 // with those weights; gradients meet them in a few more products, and those of keys and values sum
@@ -191,9 +180,6 @@ OpCase make(const Heads& a, bool perf = false) {
     });
   };
   c.reference = [a](Values& v) { reference(a, v); };
-  // Two products forward, five backward, of the visible pairs.
-  c.cost.flops = 2 * 2 * pairs_of(a) * static_cast<double>(a.dim);
-  c.backward_cost.flops = 5 * 2 * pairs_of(a) * static_cast<double>(a.dim);
   c.perf = perf;
   return c;
 }

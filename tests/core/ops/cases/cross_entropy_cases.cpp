@@ -102,9 +102,6 @@ OpCase make(const Loss& l, bool perf = false) {
   c.backward = [l](Run& r) { backward(l, r); };
   c.overwritten = {"d_logits"};
   c.reference = [l](Values& v) { reference(l, v); };
-  const double bytes = 4.0 * static_cast<double>(l.rows * l.columns);
-  c.cost.bytes = bytes;
-  c.backward_cost.bytes = bytes * 4;  // the copy here, then the op in place
   c.perf = perf;
   return c;
 }

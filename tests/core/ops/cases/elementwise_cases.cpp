@@ -1,4 +1,4 @@
-// Elementwise operations and the sums of squares.
+// Elementwise operations and copies.
 #include <cmath>
 
 #include "tests/core/ops/op_case.h"
@@ -46,7 +46,6 @@ OpCase dropout_case(int64_t rows, int64_t columns, double p, bool perf = false) 
       }
     }
   };
-  c.cost.bytes = c.backward_cost.bytes = 8.0 * static_cast<double>(rows * columns);
   c.perf = perf;
   return c;
 }
@@ -61,7 +60,6 @@ OpCase add_case(int64_t n, bool perf = false) {
   c.reference = [](Values& v) {
     for (size_t i = 0; i < v["y"].size(); ++i) v["y"][i] = v["a"][i] + v["b"][i];
   };
-  c.cost.bytes = 12.0 * static_cast<double>(n);
   c.perf = perf;
   return c;
 }
@@ -74,7 +72,6 @@ OpCase fill_case(int64_t n, bool perf = false) {
   c.reference = [](Values& v) {
     for (double& x : v["x"]) x = 0.75;
   };
-  c.cost.bytes = 4.0 * static_cast<double>(n);
   c.perf = perf;
   return c;
 }
@@ -86,7 +83,6 @@ OpCase copy_case(int64_t n, bool perf = false) {
              {.name = "to", .shape = {n}, .role = Role::output, .tolerance = 0, .roundings = 0}};
   c.forward = [](Run& r) { r.ops(op::Copy{.from = r("from"), .to = r("to")}, r.stream); };
   c.reference = [](Values& v) { v["to"] = v["from"]; };
-  c.cost.bytes = 8.0 * static_cast<double>(n);
   c.perf = perf;
   return c;
 }
@@ -118,58 +114,44 @@ OpCase last_columns_case(int64_t rows, int64_t wide, int64_t narrow, bool perf =
       }
     }
   };
-  c.cost.bytes = 16.0 * static_cast<double>(rows * narrow);
   c.perf = perf;
   return c;
 }
 
-// Summed in f64 whatever the type, and the terms are squares of f32 values, hence exact: only the
-// additions round. The tolerance is in units of f64.
-// x is shared out over `tensors`, a multiple of a block each but the last; the first `skipped`
-// elements take no part, so that nothing is aligned.
-struct Squares {
-  int64_t elements;
-  int64_t tensors = 1, skipped = 0;
-  bool in_f64 = false;
-};
-
-OpCase sum_squares_case(const Squares& q, bool perf = false) {
+// Rounded up where the word's upper half carries over what bf16 leaves out: exactly one of two
+// values, so that there is no tolerance. The elements are columns [3, 3 + 10) of rows of 21.
+OpCase stochastic_case(int64_t n) {
   OpCase c;
-  c.name =
-      fmt::format("sum_squares/{}{}{}{}", q.elements,
-                  q.tensors == 1 ? "" : fmt::format("/{}_tensors", q.tensors),
-                  q.skipped == 0 ? "" : fmt::format("/from_{}", q.skipped), q.in_f64 ? "/f64" : "");
-  const int64_t n = q.elements;
-  const int64_t blocks = (n + kNormBlock - 1) / kNormBlock;
-  c.slots = {{.name = "x",
-              .shape = {q.skipped + n},
-              .fixed_type = q.in_f64,
-              .dtype = q.in_f64 ? DType::f64 : DType::f32},
-             {.name = "partials",
-              .shape = {blocks},
+  c.name = fmt::format("copy_stochastic/{}", n);
+  c.slots = {{.name = "from", .shape = {n}, .fixed_type = true},
+             {.name = "to",
+              .shape = {n},
               .role = Role::output,
-              .tolerance = 2 * std::sqrt(static_cast<double>(kNormBlock)),
+              .tolerance = 0,
               .fixed_type = true,
-              .dtype = DType::f64,
+              .dtype = DType::bf16,
               .roundings = 0}};
-  c.forward = [q, n, blocks](Run& r) {
-    std::vector<BlockSquares> tensors;
-    for (int64_t i = 0; i < q.tensors; ++i) {
-      const int64_t begin = i * blocks / q.tensors, end = (i + 1) * blocks / q.tensors;
-      const auto element = [&](int64_t b) { return q.skipped + std::min(b * kNormBlock, n); };
-      tensors.push_back({.x = r("x").slice(element(begin), element(end)),
-                         .partials = r("partials").slice(begin, end)});
-    }
-    r.ops(op::SumSquares{.tensors = tensors}, r.stream);
+  const RandomKey key{.seed = 4, .stream = 8, .step = 2};
+  c.forward = [key](Run& r) {
+    r.ops(op::CopyStochastic{.from = r("from"),
+                             .to = r("to"),
+                             .key = key,
+                             .elements = {.first = 3, .columns = 10, .stride = 21}},
+          r.stream);
   };
-  c.reference = [skipped = static_cast<size_t>(q.skipped)](Values& v) {
-    for (size_t i = skipped; i < v["x"].size(); ++i) {
-      v["partials"][(i - skipped) / static_cast<size_t>(kNormBlock)] += v["x"][i] * v["x"][i];
+  c.reference = [key](Values& v) {
+    for (size_t i = 0; i < v["to"].size(); ++i) {
+      const double x = v["from"][i];
+      int exponent = 0;
+      std::frexp(x, &exponent);
+      const double step = std::ldexp(1.0, exponent - 8);  // between two values of bf16
+      const double below = std::floor(std::fabs(x) / step) * step;
+      const uint32_t word = random_word(key, 3 + i / 10 * 21 + i % 10);
+      const double share = (std::fabs(x) - below) / step + (word >> 16) * 0x1p-16;
+      v["to"][i] = std::copysign(below + (share >= 1 ? step : 0), x);
     }
   };
-  c.cost.bytes = 4.0 * static_cast<double>(n);
-  c.f32_only = q.in_f64;
-  c.perf = perf;
+  c.f32_only = true;
   return c;
 }
 
@@ -187,18 +169,13 @@ std::vector<OpCase> elementwise_cases() {
           copy_case(100003),
           last_columns_case(7, 5, 3),
           last_columns_case(1000, 96, 64),
-          sum_squares_case({5}),
-          sum_squares_case({3 * 4096 + 17}),
-          sum_squares_case({101 * 1024 - 700, 100}),
-          sum_squares_case({7000, 2, 3}),
-          sum_squares_case({.elements = 1300, .in_f64 = true}),
+          stochastic_case(1003),
           dropout_case(3072, 384, 0.1, true),
           add_case(kLarge, true),
           add_case(kHuge, true),
           fill_case(kHuge, true),
           copy_case(kHuge, true),
-          last_columns_case(3072, 3 * 384, 2 * 384, true),
-          sum_squares_case({kHuge}, true)};
+          last_columns_case(3072, 3 * 384, 2 * 384, true)};
 }
 
 }  // namespace weft::cases

@@ -83,8 +83,6 @@ OpCase make(const Lookup& e, bool perf = false) {
           r.stream);
   };
   c.reference = [e](Values& v) { reference(e, v); };
-  c.cost.bytes = 4.0 * 3 * static_cast<double>(e.batch * e.length * e.columns);
-  c.backward_cost.bytes = 4.0 * 5 * static_cast<double>(e.batch * e.length * e.columns);
   c.perf = perf;
   return c;
 }

@@ -227,7 +227,6 @@ OpCase make(const Product& p, bool perf = false) {
   const bool differentiable =
       (p.activation == Activation::none || p.keep_pre) && !p.input_is_c && !wide_second;
   if (differentiable && !perf) c.backward = [p](Run& r) { backward(p, r); };
-  c.cost.flops = 2.0 * static_cast<double>(p.m * p.k * p.n);
   c.perf = perf;
   c.ordered = false;  // the BLAS may sum in another order on another number of threads
   return c;

@@ -121,11 +121,6 @@ OpCase make(const Norm& n, bool perf = false) {
   c.forward = [n](Run& r) { forward(n, r); };
   c.backward = [n](Run& r) { backward(n, r); };
   c.reference = [n](Values& v) { reference(n, v); };
-  const double bytes = 4.0 * static_cast<double>(n.rows * n.columns);
-  c.cost.bytes = bytes * (n.residual ? 4 : 2);
-  // What backward() here moves: the op itself reads dy, x, dx and writes dx; the rest are the adds
-  // and the zeroing around it.
-  c.backward_cost.bytes = bytes * (n.residual ? 4 + 1 + 3 * 3 : 4 + 1 + 3);
   c.perf = perf;
   return c;
 }

@@ -105,7 +105,6 @@ OpCase make(const Update& u, bool perf = false) {
     r.ops(args, r.stream);
   };
   c.reference = [step = u.step](Values& v) { reference(step, v); };
-  c.cost.bytes = 32.0 * static_cast<double>(u.elements);
   c.f32_only = true;
   c.perf = perf;
   return c;
