@@ -8,7 +8,7 @@
 
 namespace weft::cuda {
 
-// Plain pointers to tensors of `dtype`, bf16 or f16, as AttentionArgs describes them.
+// Plain pointers to tensors of `dtype`, bf16 or f16, as AttentionSpec describes them.
 struct FlashForward {
   AttentionProblem shape;
   DType dtype;

@@ -15,7 +15,7 @@ int64_t simple_attention_limit();
 cudaError_t launch_simple_forward(const FlashForward& args, cudaStream_t stream);
 cudaError_t launch_simple_backward(const FlashBackward& args, cudaStream_t stream);
 
-// Ops::attention_decode: shape.queries are the new tokens from `past` on.
+// op::AttentionDecode: shape.queries are the new tokens from `past` on.
 struct Decode {
   AttentionProblem shape;
   DType dtype;
