@@ -55,62 +55,73 @@ std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshSha
   return ranks;
 }
 
-Mesh::Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate)
+Mesh::Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate, ChainShape chain)
     : shape_(checked(shape, bootstrap.size())),
       rank_(bootstrap.rank()),
       coord_(coord_of(rank_, shape_)) {
-  make_groups([&](const std::string& axis, const std::vector<int>& ranks) {
-    std::unique_ptr<Communicator> comm = bootstrap.split(ranks.front(), rank_, axis);
-    return decorate ? decorate(std::move(comm), ranks) : std::move(comm);
-  });
+  make_groups(
+      [&](const std::string& axis, const std::vector<int>& ranks) {
+        std::unique_ptr<Communicator> comm = bootstrap.split(ranks.front(), rank_, axis);
+        return decorate ? decorate(std::move(comm), ranks) : std::move(comm);
+      },
+      chain);
 }
 
-Mesh::Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group)
+Mesh::Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group, ChainShape chain)
     : shape_(checked_shape(shape)), rank_(rank), coord_(coord_of(rank, shape_)) {
-  make_groups([&](const std::string& axis, const std::vector<int>& ranks) {
-    const auto me = std::ranges::find(ranks, rank_) - ranks.begin();
-    return make_group(axis, static_cast<int>(me), static_cast<int>(ranks.size()));
-  });
+  make_groups(
+      [&](const std::string& axis, const std::vector<int>& ranks) {
+        const auto me = std::ranges::find(ranks, rank_) - ranks.begin();
+        return make_group(axis, static_cast<int>(me), static_cast<int>(ranks.size()));
+      },
+      chain);
 }
 
-void Mesh::make_groups(const Make& make) {
+void Mesh::make_groups(const Make& make, ChainShape chain) {
   const auto group = [&](AxisSet axes) { return group_ranks(coord_, axes, shape_); };
   world_ = make("world", group(kEveryAxis));
   for (const Axis a : {Axis::dp, Axis::cp, Axis::tp, Axis::pp}) {
     axes_[static_cast<size_t>(a)] = make(std::string(name(a)), group({a}));
   }
   gradient_ = make("dp+cp", group({Axis::dp, Axis::cp}));
-  if (shape_.pp > 1) make_channels(make);
+  if (shape_.pp == 1) return;
+  make_channels(make, chain, false);
+  if (chain == ChainShape::v) make_channels(make, chain, true);
 }
 
-// The road from stage s to the next is made in one collective call with those of every second other
-// stage; the last stage of an odd number shares both its ends and comes in a third.
-void Mesh::make_channels(const Make& make) {
-  const int stages = shape_.pp;
-  const auto stage_rank = [&](int stage) {
+// The channels from a stage to the next are made in one collective call with those of every second
+// other stage; the last stage of an odd ring shares both its ends and comes in a third. Stages are
+// numbered in the direction of the chain.
+void Mesh::make_channels(const Make& make, ChainShape chain, bool descending) {
+  const int stages = shape_.pp, last = stages - 1;
+  const auto stage_rank = [&](int number) {
     MeshCoord at = coord_;
-    at.pp = stage;
+    at.pp = descending ? last - number : number;
     return rank_of(at, shape_);
   };
-  const auto turn_of = [stages](int from) {
-    return stages % 2 == 1 && from == stages - 1 ? 2 : from % 2;
+  const bool closed = chain == ChainShape::ring;
+  const auto turn_of = [&](int from) {
+    if (from == last && !closed) return -1;  // leads nowhere
+    return stages % 2 == 1 && from == last ? 2 : from % 2;
   };
-  const int before = (coord_.pp + stages - 1) % stages;
-  for (int turn = 0; turn < (stages % 2 == 1 ? 3 : 2); ++turn) {
-    const bool leaves = turn_of(coord_.pp) == turn;  // the road from here is made
+  const int here = descending ? last - coord_.pp : coord_.pp;
+  const int before = (here + last) % stages;
+  for (int turn = 0; turn < (closed && stages % 2 == 1 ? 3 : 2); ++turn) {
+    const bool leaves = turn_of(here) == turn;  // the channels from here are made
     const bool arrives = turn_of(before) == turn;
     std::vector<int> ranks{rank_};
-    if (leaves) ranks.push_back(stage_rank((coord_.pp + 1) % stages));
+    if (leaves) ranks.push_back(stage_rank((here + 1) % stages));
     if (arrives) ranks.push_back(stage_rank(before));
     std::ranges::sort(ranks);
     std::unique_ptr<Communicator> act = make("pp.act", ranks);
     std::unique_ptr<Communicator> grad = make("pp.grad", ranks);
+    PipelineChannels& channels = channels_[static_cast<size_t>(descending)];
     if (leaves) {
-      channels_.act_out = std::move(act);
-      channels_.grad_in = std::move(grad);
+      channels.act_out = std::move(act);
+      channels.grad_in = std::move(grad);
     } else if (arrives) {
-      channels_.act_in = std::move(act);
-      channels_.grad_out = std::move(grad);
+      channels.act_in = std::move(act);
+      channels.grad_out = std::move(grad);
     }
   }
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/mesh/chain.h"
 #include "core/mesh/communicator.h"
 #include "core/mesh/mesh_shape.h"
 
@@ -23,9 +24,9 @@ namespace weft {
 // order.
 std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshShape& shape);
 
-// A pipeline's one-way roads of one rank, each a group of the two ranks at its ends, so that no
-// message waits behind one for somebody else. The stages form a ring: the last one's next is the
-// first. Null without a pipeline.
+// A pipeline's one-way channels of one rank, each a group of the two ranks at its ends, so that no
+// message waits behind one for somebody else. In a ring the last stage's next is the first, where a
+// v-shaped chain has none. Null without a pipeline.
 struct PipelineChannels {
   std::unique_ptr<Communicator> act_out;   // activations to the next stage
   std::unique_ptr<Communicator> act_in;    // activations from the stage before
@@ -43,12 +44,14 @@ class Mesh {
   using MakeGroup =
       std::function<std::unique_ptr<Communicator>(const std::string& axis, int rank, int size)>;
 
-  // Collective: all ranks call it with the same shape. Throws Error{config} if the shape does not
-  // have as many ranks as the job.
-  Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate = {});
+  // Collective: all ranks call it with the same shape, and with the shape of the pipeline's chain.
+  // Throws Error{config} if the shape does not have as many ranks as the job.
+  Mesh(Bootstrap& bootstrap, const MeshShape& shape, const Decorate& decorate = {},
+       ChainShape chain = ChainShape::ring);
   // The mesh that `rank` of a job of this shape would have, from communicators made without peers:
   // for planners. Throws Error{config} if the shape is not valid.
-  Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group);
+  Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group,
+       ChainShape chain = ChainShape::ring);
 
   const MeshShape& shape() const { return shape_; }
   const MeshCoord& coord() const { return coord_; }
@@ -57,14 +60,16 @@ class Mesh {
   Communicator& world() { return *world_; }
   // dp and cp together: the ranks that hold the same parameters and see other tokens.
   Communicator& gradient() { return *gradient_; }
-  PipelineChannels& channels() { return channels_; }
+  // Of the chunks that go through the stages upwards, or, in a v-shaped chain, of those that
+  // descend, whose next stage is the one before.
+  PipelineChannels& channels(bool descending) { return channels_[static_cast<size_t>(descending)]; }
 
  private:
   // The group of `ranks`, world ranks in order, of which this is one.
   using Make = std::function<std::unique_ptr<Communicator>(const std::string&,
                                                            const std::vector<int>& ranks)>;
-  void make_groups(const Make& make);
-  void make_channels(const Make& make);
+  void make_groups(const Make& make, ChainShape chain);
+  void make_channels(const Make& make, ChainShape chain, bool descending);
 
   MeshShape shape_;
   int rank_;
@@ -72,7 +77,7 @@ class Mesh {
   std::array<std::unique_ptr<Communicator>, kAxes> axes_;
   std::unique_ptr<Communicator> world_;
   std::unique_ptr<Communicator> gradient_;
-  PipelineChannels channels_;
+  std::array<PipelineChannels, 2> channels_;
 };
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "core/mesh/upload.h"
@@ -11,21 +12,25 @@ namespace weft {
 namespace {
 
 // Registers the parameters of the whole model. Where a stage uses one in two units, the set may
-// want an accumulator for each.
+// want an accumulator for each. Two chunks need them: they take their micro-batches in turns of
+// their own, and each adds them up in order, as where the units lie on two stages.
 void register_parameters(const GptConfig& config, const GptPartition& partition,
                          ParameterSet& set) {
   std::vector<std::pair<Parameter*, int64_t>> again;
   for (ParamSpec& spec : gpt_specs(config)) {
     std::vector<int64_t> here;
+    std::set<int> chunks;
     for (const int64_t unit : spec.units) {
-      const int stage = partition.stage_of_unit(unit);
+      const auto [stage, chunk] = partition.place_of_unit(unit);
       if (std::ranges::find(spec.stages, stage) == spec.stages.end()) spec.stages.push_back(stage);
-      if (stage == set.coord().pp) here.push_back(unit);
+      if (stage != set.coord().pp) continue;
+      here.push_back(unit);
+      chunks.insert(chunk);
     }
     Parameter* p = set.add(std::move(spec));
     if (p == nullptr) continue;
     p->unit = here.front();
-    if (here.size() > 1 && set.sharding().separates_aliases()) {
+    if (chunks.size() > 1 || (here.size() > 1 && set.sharding().separates_aliases())) {
       again.emplace_back(p, here.back());
     } else {
       p->uses = std::ssize(here);
@@ -41,7 +46,7 @@ Gpt::Gpt(const GptConfig& config, const GptPartition& partition, ParameterSet& s
   WEFT_CHECK(partition.head_unit() == head_unit(), "a partition of {} blocks for {} layers",
              partition.head_unit() - 1, config.layers);
   register_parameters(config, partition, set);
-  for (int chunk = 0; chunk < partition.chunks(); ++chunk) {
+  for (int chunk = 0; chunk < partition.chain().chunks; ++chunk) {
     const GptPart& part = partition.part(set.coord().pp, chunk);
     chunks_.push_back({part, blocks_.size()});
     if (part.embeds) embedding_.emplace(set, "wte", "wpe", config.dropout);

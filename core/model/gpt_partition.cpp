@@ -4,9 +4,10 @@
 
 namespace weft {
 
-GptPartition::GptPartition(std::vector<int64_t> blocks, int stages) : stages_(stages) {
-  WEFT_CHECK(stages >= 1 && !blocks.empty() && blocks.size() % static_cast<size_t>(stages) == 0,
-             "{} parts of a model on {} stages", blocks.size(), stages);
+GptPartition::GptPartition(const std::vector<int64_t>& blocks, const Chain& chain) : chain_(chain) {
+  WEFT_CHECK(chain.parts() >= 1 && blocks.size() == static_cast<size_t>(chain.parts()),
+             "{} parts of a model on {} stages of {} chunks", blocks.size(), chain.stages,
+             chain.chunks);
   int64_t first = 0;
   for (const int64_t count : blocks) {
     WEFT_CHECK(count >= 0, "a part of {} blocks", count);
@@ -17,14 +18,14 @@ GptPartition::GptPartition(std::vector<int64_t> blocks, int stages) : stages_(st
   parts_.back().has_head = true;
 }
 
-int GptPartition::stage_of_unit(int64_t unit) const {
+Chain::Place GptPartition::place_of_unit(int64_t unit) const {
   WEFT_CHECK(0 <= unit && unit <= head_unit(), "unit {} of a model of {} units", unit,
              head_unit() + 1);
-  if (unit == 0) return 0;
-  if (unit == head_unit()) return stages_ - 1;
-  size_t v = 0;
-  while (parts_[v].end_block < unit) ++v;  // block unit - 1
-  return static_cast<int>(v) % stages_;
+  if (unit == 0) return chain_.place(0);
+  if (unit == head_unit()) return chain_.place(chain_.parts() - 1);
+  int part = 0;
+  while (parts_[static_cast<size_t>(part)].end_block < unit) ++part;  // block unit - 1
+  return chain_.place(part);
 }
 
 }  // namespace weft

@@ -1,13 +1,15 @@
 // GptPartition: which units of a GPT lie on which pipeline stage.
 //
 // A model of L blocks has L + 2 units, in the order of forward: unit 0 is the embedding, unit 1 + i
-// is block i, unit L + 1 the final norm with the head. The parts of a partition are runs of units
-// and form a chain: part v is chunk v / stages of stage v % stages (arXiv 2104.04473, section 2.2).
+// is block i, unit L + 1 the final norm with the head. The parts of a partition are runs of units;
+// a Chain says which stage has which.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "core/mesh/chain.h"
 
 namespace weft {
 
@@ -21,21 +23,20 @@ struct GptPart {
 
 class GptPartition {
  public:
-  // blocks[v] is the number of blocks of part v; its size is a multiple of `stages`.
-  GptPartition(std::vector<int64_t> blocks, int stages);
+  // blocks[v] is the number of blocks of part v of the chain.
+  GptPartition(const std::vector<int64_t>& blocks, const Chain& chain);
   // The whole model on one stage.
-  static GptPartition whole(int64_t layers) { return GptPartition({layers}, 1); }
+  static GptPartition whole(int64_t layers) { return GptPartition({layers}, {}); }
 
-  int stages() const { return stages_; }
-  int chunks() const { return static_cast<int>(parts_.size()) / stages_; }
+  const Chain& chain() const { return chain_; }
   const GptPart& part(int stage, int chunk) const {
-    return parts_[static_cast<size_t>(chunk * stages_ + stage)];
+    return parts_[static_cast<size_t>(chain_.part({stage, chunk}))];
   }
   int64_t head_unit() const { return parts_.back().end_block + 1; }
-  int stage_of_unit(int64_t unit) const;
+  Chain::Place place_of_unit(int64_t unit) const;
 
  private:
-  int stages_;
+  Chain chain_;
   std::vector<GptPart> parts_;
 };
 

@@ -40,7 +40,8 @@ StepBenchResult bench_steps(const RunConfig& given, int64_t steps, Bootstrap& bo
   RankMachine machine(config, result.threads, bootstrap);
   result.device = machine.device->description();
   OperationTimer timer(*machine.device);
-  Mesh mesh(machine.groups(), config.mesh.shape(bootstrap.size()));
+  Mesh mesh(machine.groups(), config.mesh.shape(bootstrap.size()), {},
+            config.pipeline.chain_shape());
   const auto admit = [&](const std::vector<SegmentBytes>& plan) {
     const bool own_memory = machine.device->free_bytes().has_value();
     for (const SegmentBytes& s : plan) {

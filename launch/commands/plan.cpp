@@ -1,9 +1,12 @@
 // weft plan: what a layout would do, without ranks.
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +27,7 @@ namespace {
 struct ScheduleArguments {
   std::string schedule = "1f1b";
   PipelineShape shape;
+  std::optional<int64_t> chunks;
   std::string costs = "1,1,1,0";
   std::string svg;
   int width = 0;
@@ -53,7 +57,11 @@ StepCosts parse_costs(std::string_view text) {
 }
 
 void plan_schedule(const ScheduleArguments& args) {
-  const Schedule schedule = make_schedule(schedule_kind(args.schedule), args.shape);
+  const ScheduleKind kind = schedule_kind(args.schedule);
+  PipelineShape shape = args.shape;
+  shape.chunks = static_cast<int>(std::clamp<int64_t>(args.chunks.value_or(traits(kind).min_chunks),
+                                                      -1, std::numeric_limits<int>::max()));
+  const Schedule schedule = make_schedule(kind, shape);
   if (args.steps) {
     fmt::print("{}", steps_text(schedule));
     return;
@@ -72,10 +80,13 @@ void add_schedule(Command plan) {
   const auto args = std::make_shared<ScheduleArguments>();
   const Command app = plan.subcommand(
       "schedule", "Draw a pipeline schedule over time, with its idle share and peak in flight");
-  app.option("--schedule", args->schedule, "gpipe, 1f1b, interleaved or zb-h1").show_default();
+  app.option("--schedule", args->schedule,
+             fmt::format("{}", fmt::join(enum_names(ScheduleKind{}), ", ")))
+      .show_default();
   app.option("--stages", args->shape.stages, "Stages of the pipeline").required();
   app.option("--microbatches", args->shape.microbatches, "Micro-batches of a step").required();
-  app.option("--chunks", args->shape.chunks, "Parts of the model on each stage").show_default();
+  app.option("--chunks", args->chunks,
+             "Parts of the model on each stage (default: the fewest that the schedule has)");
   app.option("--costs", args->costs, "Times of forward, input gradient, weight gradient, transfer")
       .type_name("F,B,W,T")
       .show_default();

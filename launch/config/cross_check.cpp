@@ -327,11 +327,12 @@ void check_elastic(const RunConfig& config, std::optional<int64_t> data_ranks, V
 
 // ZeRO 2 and 3 hold the gradients of one micro-batch at a time.
 void check_zero(const RunConfig& config, Violations& out) {
-  if (config.mesh.zero < 2 || config.pipeline.schedule != ScheduleKind::zero_bubble_h1) return;
+  const ScheduleTraits& schedule = traits(config.pipeline.schedule);
+  if (config.mesh.zero < 2 || !schedule.splits_backward) return;
   out.push_back({{"mesh.zero", "pipeline.schedule"},
-                 fmt::format("zb-h1 keeps weight gradients of several micro-batches open, stage {} "
+                 fmt::format("{} keeps weight gradients of several micro-batches open, stage {} "
                              "sums them one by one; try mesh.zero 1, or pipeline.schedule 1f1b",
-                             config.mesh.zero)});
+                             schedule.name, config.mesh.zero)});
 }
 
 // The first key of the loss scale that is not what it is by default; null when all are.

@@ -117,7 +117,7 @@ int64_t RunConfig::micro_batch_size(int64_t data_ranks) const {
   const int64_t samples = train.batch_size / data_ranks;
   if (mesh.pp == 1) return samples;
   // With only as many micro-batches as stages, each would be idle for nearly half of the time.
-  const bool whole_rounds = pipeline.schedule == ScheduleKind::interleaved_1f1b;
+  const bool whole_rounds = traits(pipeline.schedule).whole_rounds;
   for (int64_t count = 2 * mesh.pp; count <= samples; ++count) {
     if (samples % count == 0 && (!whole_rounds || count % mesh.pp == 0)) return samples / count;
   }

@@ -8,9 +8,12 @@ namespace weft {
 
 Rehearsal rehearse(const RunConfig& config, const MeshShape& mesh_shape, int rank) {
   CommTrace trace;
-  Mesh mesh(mesh_shape, rank, [&](const std::string& axis, int member, int size) {
-    return make_traced(make_counting_communicator(axis, member, size), trace);
-  });
+  Mesh mesh(
+      mesh_shape, rank,
+      [&](const std::string& axis, int member, int size) {
+        return make_traced(make_counting_communicator(axis, member, size), trace);
+      },
+      config.pipeline.chain_shape());
   const std::unique_ptr<Device> device = make_counting_device();
   const auto compute = device->make_stream(StreamKind::compute);
   const auto communication = device->make_stream(StreamKind::communication);

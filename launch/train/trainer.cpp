@@ -112,7 +112,7 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
       trace_(options.trace ? std::make_unique<RunTrace>(*options.trace, *machine_.device, streams())
                            : nullptr),
       mesh_(machine_.groups(), config_.mesh.shape(bootstrap.size()),
-            trace_ ? trace_->decorate() : Mesh::Decorate()) {
+            trace_ ? trace_->decorate() : Mesh::Decorate(), config_.pipeline.chain_shape()) {
   const RankResources rank =
       machine_.resources(mesh_, trace_ ? trace_->observe(*machine_.ops) : *machine_.ops);
   engine_ = std::make_unique<Engine>(config_, rank, [&](const std::vector<SegmentBytes>& plan) {

@@ -67,7 +67,7 @@ RankTrace run_rank(const RunConfig& config, const Layout& layout, int64_t steps,
   const auto wrap = [&](std::unique_ptr<Communicator> inner, const std::vector<int>& group) {
     return faults.wrap(std::move(inner), group);
   };
-  Mesh mesh(machine.groups(), mesh_shape(layout), wrap);
+  Mesh mesh(machine.groups(), mesh_shape(layout), wrap, config.pipeline.chain_shape());
   Engine engine(config, machine.resources(mesh, *machine.ops),
                 [](const std::vector<SegmentBytes>&) {});
   const bool sharded = config.mesh.zero > 0;

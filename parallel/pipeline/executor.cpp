@@ -1,27 +1,26 @@
 #include "parallel/pipeline/executor.h"
 
-#include <algorithm>
-#include <array>
-
 namespace weft {
 
 PipelineExecutor::PipelineExecutor(Mesh& mesh, Device& device, Stream& compute)
     : device_(device), compute_(compute) {
-  if (mesh.shape().pp == 1) return;
-  PipelineChannels& channels = mesh.channels();
-  const auto open = [&](Road& road, std::unique_ptr<Communicator>& channel) {
-    road.channel = channel.get();
-    road.stream = device.make_stream(StreamKind::communication);
+  const auto open = [&](Channel& channel, const std::unique_ptr<Communicator>& group) {
+    if (group == nullptr) return;
+    channel.group = group.get();
+    channel.stream = device.make_stream(StreamKind::communication);
   };
-  open(act_in_, channels.act_in);
-  open(act_out_, channels.act_out);
-  open(grad_in_, channels.grad_in);
-  open(grad_out_, channels.grad_out);
+  for (const bool descending : {false, true}) {
+    const PipelineChannels& groups = mesh.channels(descending);
+    Channels& mine = channels_[static_cast<size_t>(descending)];
+    open(mine.act_in, groups.act_in);
+    open(mine.act_out, groups.act_out);
+    open(mine.grad_in, groups.grad_in);
+    open(mine.grad_out, groups.grad_out);
+  }
 }
 
-void PipelineExecutor::make_events(Device& device, int count,
-                                   std::vector<std::unique_ptr<Event>>& events) {
-  while (static_cast<int>(events.size()) < count) events.push_back(device.make_event());
+void PipelineExecutor::make_events(int count, Events& events) {
+  while (static_cast<int>(events.size()) < count) events.push_back(device_.make_event());
 }
 
 void PipelineExecutor::allocate(Arena& arena, const StagePlan& plan, const Shape& activation,
@@ -32,78 +31,79 @@ void PipelineExecutor::allocate(Arena& arena, const StagePlan& plan, const Shape
   };
   tensors(plan.inputs, inputs_);
   tensors(plan.grads, grads_);
-  make_events(device_, plan.slots, slot_sent_);
-  make_events(device_, plan.slots, act_out_.ready);
-  make_events(device_, plan.inputs, act_in_.ready);
-  make_events(device_, plan.inputs, input_free_);
-  make_events(device_, plan.grads, grad_in_.ready);
-  make_events(device_, plan.grads, grad_out_.ready);
-  make_events(device_, plan.grads, grad_free_);
+  outputs_.resize(static_cast<size_t>(plan.slots));
+  for (Events* events : {&output_ready_, &slot_sent_}) make_events(plan.slots, *events);
+  for (Events* events : {&input_ready_, &input_free_}) make_events(plan.inputs, *events);
+  for (Events* events : {&grad_ready_, &grad_made_, &grad_free_}) make_events(plan.grads, *events);
 }
 
-void PipelineExecutor::transfer(Road& road, P2P::Kind kind, const Tensor& tensor) {
-  const std::array<P2P, 1> message{{{kind, 1 - road.channel->rank(), tensor}}};
-  road.channel->exchange(message, *road.stream);
+void PipelineExecutor::transfer(Channel& channel, P2P::Kind kind, const Tensor& tensor) {
+  const std::array<P2P, 1> message{{{kind, 1 - channel.group->rank(), tensor}}};
+  channel.group->exchange(message, *channel.stream);
 }
 
-void PipelineExecutor::receive(const PlannedStep& step) {
-  if (!step.receives) return;
-  const bool forward = step.step.act == Act::forward;
-  const auto place = static_cast<size_t>(forward ? step.input : step.grad);
-  Road& road = forward ? act_in_ : grad_in_;
-  road.stream->wait(*(forward ? input_free_ : grad_free_)[place]);
-  transfer(road, P2P::Kind::receive, (forward ? inputs_ : grads_)[place]);
-  road.stream->record(*road.ready[place]);
+void PipelineExecutor::receive(Channel& from, const Tensor& into, Event& free, Event& ready) {
+  from.stream->wait(free);
+  transfer(from, P2P::Kind::receive, into);
+  from.stream->record(ready);
 }
 
-void PipelineExecutor::compute(const PlannedStep& step, StageWork& work) {
-  const auto slot = static_cast<size_t>(step.slot);
-  const bool has_input = step.input != kNoPlace;
-  if (step.step.act == Act::forward) {
-    if (step.receives) compute_.wait(*act_in_.ready[static_cast<size_t>(step.input)]);
-    compute_.wait(*slot_sent_[slot]);
-    const Tensor in = has_input ? inputs_[static_cast<size_t>(step.input)] : Tensor();
-    const Tensor out = work.forward(step.step, step.slot, in);
-    if (step.sends) {
-      compute_.record(*act_out_.ready[slot]);
-      act_out_.stream->wait(*act_out_.ready[slot]);
-      transfer(act_out_, P2P::Kind::send, out);
-      act_out_.stream->record(*slot_sent_[slot]);
-    }
-  } else if (step.step.act == Act::backward) {
-    const auto grad = static_cast<size_t>(step.grad);
-    compute_.wait(step.receives ? *grad_in_.ready[grad] : *grad_free_[grad]);
-    work.backward(step.step, step.slot, grads_[grad]);
-    if (step.sends) {
-      compute_.record(*grad_out_.ready[grad]);
-      grad_out_.stream->wait(*grad_out_.ready[grad]);
-      transfer(grad_out_, P2P::Kind::send, grads_[grad]);
-      grad_out_.stream->record(*grad_free_[grad]);
-    } else {
-      compute_.record(*grad_free_[grad]);
-    }
-  } else {
-    work.backward_weights(step.step, step.slot);
+void PipelineExecutor::send(Channel& to, const Tensor& tensor, Event& ready, Event& sent) {
+  compute_.record(ready);
+  to.stream->wait(ready);
+  transfer(to, P2P::Kind::send, tensor);
+  to.stream->record(sent);
+}
+
+Tensor PipelineExecutor::input_of(const PlannedStep& step) const {
+  if (step.input_slot != kNoPlace) return outputs_[static_cast<size_t>(step.input_slot)];
+  return step.input != kNoPlace ? inputs_[static_cast<size_t>(step.input)] : Tensor();
+}
+
+void PipelineExecutor::run(const PlannedStep& step, StageWork& work) {
+  Channels& channels = channels_[static_cast<size_t>(step.descends)];
+  const auto slot = static_cast<size_t>(step.slot), input = static_cast<size_t>(step.input),
+             grad = static_cast<size_t>(step.grad);
+  switch (step.step.act) {
+    case Act::recv_act:
+      return receive(channels.act_in, inputs_[input], *input_free_[input], *input_ready_[input]);
+    case Act::recv_grad:
+      return receive(channels.grad_in, grads_[grad], *grad_free_[grad], *grad_ready_[grad]);
+    case Act::send_act:
+      return send(channels.act_out, outputs_[slot], *output_ready_[slot], *slot_sent_[slot]);
+    case Act::send_grad:
+      return send(channels.grad_out, grads_[grad], *grad_made_[grad], *grad_free_[grad]);
+    case Act::forward:
+      if (step.received) compute_.wait(*input_ready_[input]);
+      compute_.wait(*slot_sent_[slot]);
+      outputs_[slot] = work.forward(step.step, step.slot, input_of(step));
+      break;
+    case Act::backward:
+      compute_.wait(step.received ? *grad_ready_[grad] : *grad_free_[grad]);
+      work.backward(step.step, step.slot, grads_[grad]);
+      if (step.frees_grad) compute_.record(*grad_free_[grad]);
+      break;
+    case Act::backward_weights:
+      work.backward_weights(step.step, step.slot);
+      break;
   }
-  if (step.frees && has_input) compute_.record(*input_free_[static_cast<size_t>(step.input)]);
+  if (step.frees_input) compute_.record(*input_free_[input]);
 }
 
 void PipelineExecutor::run(const StagePlan& plan, StageWork& work) {
-  WEFT_CHECK(plan.slots <= static_cast<int>(slot_sent_.size()) &&
+  WEFT_CHECK(plan.slots <= static_cast<int>(outputs_.size()) &&
                  plan.inputs <= static_cast<int>(inputs_.size()) &&
                  plan.grads <= static_cast<int>(grads_.size()),
              "a plan of {} slots, {} inputs and {} gradients runs in {}, {} and {}", plan.slots,
-             plan.inputs, plan.grads, slot_sent_.size(), inputs_.size(), grads_.size());
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    if (i == 0) receive(plan.steps[0]);
-    if (i + 1 < plan.steps.size()) receive(plan.steps[i + 1]);
-    compute(plan.steps[i], work);
-  }
+             plan.inputs, plan.grads, outputs_.size(), inputs_.size(), grads_.size());
+  for (const PlannedStep& step : plan.steps) run(step, work);
 }
 
 void PipelineExecutor::synchronize() {
-  for (Road* road : {&act_in_, &act_out_, &grad_in_, &grad_out_}) {
-    if (road->stream) road->stream->synchronize();
+  for (Channels& channels : channels_) {
+    for (Channel* channel : channels.all()) {
+      if (channel->stream) channel->stream->synchronize();
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 // PipelineExecutor: carries out one stage's plan. It moves activations and gradients between the
 // stages while the stage computes; what is computed is a StageWork's business.
 //
-// Each of the four roads to and from the neighbours (PipelineChannels) has a stream of its own. The
-// message of a step is received while the step before it computes, and sent while the next one
-// does.
+// Each channel to and from another stage (PipelineChannels) has a stream of its own, so that
+// messages are under way while the stage computes.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -46,25 +46,34 @@ class PipelineExecutor {
   void synchronize();
 
  private:
-  // One road: its end here, the stream that drives it, and events per place it reads or writes.
-  struct Road {
-    Communicator* channel = nullptr;
+  // This end of a channel, and the stream that drives it.
+  struct Channel {
+    Communicator* group = nullptr;
     std::unique_ptr<Stream> stream;
-    std::vector<std::unique_ptr<Event>> ready;  // by place: data is there to be sent, or arrived
   };
+  struct Channels {
+    Channel act_in, act_out, grad_in, grad_out;
+    std::array<Channel*, 4> all() { return {&act_in, &act_out, &grad_in, &grad_out}; }
+  };
+  using Events = std::vector<std::unique_ptr<Event>>;
 
-  void receive(const PlannedStep& step);
-  void compute(const PlannedStep& step, StageWork& work);
-  void transfer(Road& road, P2P::Kind kind, const Tensor& tensor);
-  static void make_events(Device& device, int count, std::vector<std::unique_ptr<Event>>& events);
+  void run(const PlannedStep& step, StageWork& work);
+  void receive(Channel& from, const Tensor& into, Event& free, Event& ready);
+  void send(Channel& to, const Tensor& tensor, Event& ready, Event& sent);
+  static void transfer(Channel& channel, P2P::Kind kind, const Tensor& tensor);
+  Tensor input_of(const PlannedStep& step) const;
+  void make_events(int count, Events& events);
 
   Device& device_;
   Stream& compute_;
-  Road act_in_, act_out_, grad_in_, grad_out_;
-  std::vector<Tensor> inputs_, grads_;
-  std::vector<std::unique_ptr<Event>> slot_sent_;   // by slot: its output has left
-  std::vector<std::unique_ptr<Event>> input_free_;  // by input: the compute stream is done with it
-  std::vector<std::unique_ptr<Event>> grad_free_;   // by grad: sent, or consumed
+  std::array<Channels, 2> channels_;  // of chunks that ascend and that descend the stages
+  std::vector<Tensor> inputs_, grads_, outputs_;
+  // By slot: its output is there, and has left.
+  Events output_ready_, slot_sent_;
+  // By input: it has arrived, and the compute stream is done with it.
+  Events input_ready_, input_free_;
+  // By grad: it has arrived, may be sent, and is sent or consumed.
+  Events grad_ready_, grad_made_, grad_free_;
 };
 
 }  // namespace weft

@@ -1,14 +1,12 @@
-// The schedules weft knows, as pure functions of three numbers.
-//
-// All of them compute the gradients of one weight in the order of the micro-batches, so that they
-// sum to the same bits. Sources: GPipe, arXiv 1811.06965; 1F1B and interleaved 1F1B, 2104.04473;
-// ZB-H1, 2401.10241.
+// The schedules weft knows: a table of them, and the complete schedules that it leads to.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string_view>
 
 #include "core/base/fields.h"
+#include "parallel/pipeline/orders.h"
 #include "parallel/pipeline/schedule.h"
 
 namespace weft {
@@ -19,33 +17,57 @@ enum class ScheduleKind {
   interleaved_1f1b,  // several chunks per stage: the idle time shrinks by their number
   zero_bubble_h1,    // 1F1B whose weight gradients are deferred into what was idle time
 };
-constexpr auto enum_names(ScheduleKind) {
-  return named_values("gpipe", "1f1b", "interleaved", "zb-h1");
+
+// All that the rest of weft knows of a schedule.
+struct ScheduleTraits {
+  ScheduleKind kind;
+  std::string_view name;
+  MakeOrders* orders;
+  int min_chunks = 1, max_chunks = 1;  // per stage; the fewest unless a run says otherwise
+  ChainShape chain = ChainShape::ring;
+  bool whole_rounds = false;     // takes a multiple of the stages as micro-batches
+  bool splits_backward = false;  // weight gradients are steps of their own
+};
+inline constexpr int kMostChunks = 64;
+inline constexpr std::array kSchedules = {
+    ScheduleTraits{.kind = ScheduleKind::gpipe, .name = "gpipe", .orders = gpipe_orders},
+    ScheduleTraits{.kind = ScheduleKind::one_f_one_b, .name = "1f1b", .orders = one_f_one_b_orders},
+    ScheduleTraits{.kind = ScheduleKind::interleaved_1f1b,
+                   .name = "interleaved",
+                   .orders = interleaved_orders,
+                   .min_chunks = 2,
+                   .max_chunks = kMostChunks,
+                   .whole_rounds = true},
+    ScheduleTraits{.kind = ScheduleKind::zero_bubble_h1,
+                   .name = "zb-h1",
+                   .orders = zero_bubble_h1_orders,
+                   .splits_backward = true}};
+
+constexpr const ScheduleTraits& traits(ScheduleKind kind) {
+  return kSchedules[static_cast<size_t>(kind)];
 }
 
-// "gpipe", "1f1b", "interleaved", "zb-h1".
+constexpr auto enum_names(ScheduleKind) {
+  std::array<std::string_view, kSchedules.size()> names;
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kSchedules[i].name;
+  return names;
+}
+
+// As the table has it.
 std::string_view name(ScheduleKind kind);
 // Throws Error{config} for another name, with those there are.
 ScheduleKind schedule_kind(std::string_view name);
 std::span<const ScheduleKind> schedule_kinds();
 
-struct PipelineShape {
-  int stages = 1;
-  int microbatches = 1;
-  int chunks = 1;
-};
-
 // Throws Error{config} with the legal values unless stages, microbatches and chunks are at least 1,
-// are not too many and suit the schedule: chunks is 1 for all but interleaved, which needs at least
-// 2 and a number of micro-batches that is a multiple of the stages.
+// are not too many and suit the schedule.
 void check_shape(ScheduleKind kind, const PipelineShape& shape);
 
 // The schedule of one training step, transfers included; find_fault (validate.h) finds none in it.
 // Throws as check_shape.
 Schedule make_schedule(ScheduleKind kind, const PipelineShape& shape);
 
-// The forwards alone, for evaluation: any number of micro-batches, groups of `stages` of them
-// through all chunks before the next.
-Schedule make_forward_schedule(const PipelineShape& shape);
+// The forwards alone, for evaluation, of any number of micro-batches.
+Schedule make_forward_schedule(const Chain& chain, int microbatches);
 
 }  // namespace weft

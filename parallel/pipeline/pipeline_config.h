@@ -16,9 +16,10 @@ struct PipelineConfig {
   std::vector<int64_t> layers;
 
   // Chunks of each stage.
-  int64_t chunk_count() const {
-    return chunks.value_or(schedule == ScheduleKind::interleaved_1f1b ? 2 : 1);
-  }
+  int64_t chunk_count() const { return chunks.value_or(traits(schedule).min_chunks); }
+  ChainShape chain_shape() const { return traits(schedule).chain; }
+  // How the parts of the model lie on `stages` stages.
+  Chain chain(int stages) const { return {stages, static_cast<int>(chunk_count()), chain_shape()}; }
 
   void fields(FieldList& list);
 };

@@ -5,7 +5,7 @@
 namespace weft {
 namespace {
 
-// What the partner of a transfer does, and whether it lies further up the chain of virtual stages.
+// What the partner of a transfer does, and whether it lies further up the chain.
 struct Counterpart {
   Act act;
   bool next;
@@ -26,6 +26,18 @@ std::optional<Counterpart> counterpart(Act act) {
   }
 }
 
+// The part `steps` further up the chain than a chunk of a stage, if the chain is that long.
+std::optional<Chain::Place> neighbour(const Chain& chain, const Chain::Place& at, int steps) {
+  const int part = chain.part(at) + steps;
+  if (part < 0 || part >= chain.parts()) return std::nullopt;
+  return chain.place(part);
+}
+
+std::optional<int> chunk_beside(const Schedule& schedule, int stage, int chunk, int steps) {
+  const std::optional<Chain::Place> other = neighbour(schedule.chain(), {stage, chunk}, steps);
+  return other && other->stage == stage ? std::optional(other->chunk) : std::nullopt;
+}
+
 std::string count_text(int count, std::string_view thing, std::string_view plural) {
   return fmt::format("{} {}", count, count == 1 ? thing : plural);
 }
@@ -34,11 +46,19 @@ std::string count_text(int count, std::string_view thing, std::string_view plura
 
 std::optional<Peer> peer_of(const Schedule& schedule, int stage, const Step& step) {
   const std::optional<Counterpart> other = counterpart(step.act);
-  const int stages = schedule.stage_count();
-  if (!other || stages == 1) return std::nullopt;
-  const int virtual_stage = step.chunk * stages + stage + (other->next ? 1 : -1);
-  if (virtual_stage < 0 || virtual_stage >= stages * schedule.chunks) return std::nullopt;
-  return Peer{virtual_stage % stages, {other->act, step.microbatch, virtual_stage / stages}};
+  if (!other) return std::nullopt;
+  const std::optional<Chain::Place> place =
+      neighbour(schedule.chain(), {stage, step.chunk}, other->next ? 1 : -1);
+  if (!place || place->stage == stage) return std::nullopt;
+  return Peer{place->stage, {other->act, step.microbatch, place->chunk}};
+}
+
+std::optional<int> chunk_below(const Schedule& schedule, int stage, int chunk) {
+  return chunk_beside(schedule, stage, chunk, -1);
+}
+
+std::optional<int> chunk_above(const Schedule& schedule, int stage, int chunk) {
+  return chunk_beside(schedule, stage, chunk, 1);
 }
 
 std::string step_text(const Schedule& schedule, const Step& step) {

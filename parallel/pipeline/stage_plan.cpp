@@ -1,11 +1,13 @@
 #include "parallel/pipeline/stage_plan.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
-#include "parallel/pipeline/validate.h"
 
 namespace weft {
 namespace {
@@ -37,65 +39,116 @@ class Planner {
       : schedule_(schedule), stage_(stage), grads_(spare_grads) {}
 
   StagePlan plan() {
-    StagePlan plan;
+    std::vector<Step> computations;
     for (const Step& step : schedule_.stages[static_cast<size_t>(stage_)]) {
-      if (!is_transfer(step.act)) plan.steps.push_back({.step = step});
+      if (!is_transfer(step.act)) computations.push_back(step);
     }
-    for (PlannedStep& p : plan.steps) mark_transfers(p);
-    // A message's place is taken one step ahead of the step that needs it.
-    for (size_t i = 0; i < plan.steps.size(); ++i) {
-      if (i == 0) take_received(plan.steps[0]);
-      if (i + 1 < plan.steps.size()) take_received(plan.steps[i + 1]);
-      place(plan.steps[i]);
+    for (size_t i = 0; i < computations.size(); ++i) {
+      if (i == 0) receive(computations[0]);
+      if (i + 1 < computations.size()) receive(computations[i + 1]);
+      compute(computations[i]);
+      send(computations[i]);
     }
-    plan.slots = slots_.count();
-    plan.inputs = inputs_.count();
-    plan.grads = grads_.count();
-    return plan;
+    plan_.slots = slots_.count();
+    plan_.inputs = inputs_.count();
+    plan_.grads = grads_.count();
+    return std::move(plan_);
   }
 
  private:
+  // A unit between its first receive and its last computation, or that of the unit it hands over
+  // to.
   struct Held {
     int slot = kNoPlace;
     int input = kNoPlace;
+    int grad = kNoPlace;
+    int users = 0;  // units that need the slot
   };
   using Unit = std::pair<int, int>;
 
-  bool has_peer(Act act, const Step& unit) const {
-    return peer_of(schedule_, stage_, {act, unit.microbatch, unit.chunk}).has_value();
+  Held& held(const Step& step) { return held_[{step.microbatch, step.chunk}]; }
+  PlannedStep& add(const Step& step) {
+    plan_.steps.push_back({.step = step, .descends = schedule_.chain().descends(step.chunk)});
+    return plan_.steps.back();
   }
-  void mark_transfers(PlannedStep& p) const {
-    if (p.step.act == Act::forward) {
-      p.receives = has_peer(Act::recv_act, p.step);
-      p.sends = has_peer(Act::send_act, p.step);
-    } else if (p.step.act == Act::backward) {
-      p.receives = has_peer(Act::recv_grad, p.step);
-      p.sends = has_peer(Act::send_grad, p.step);
+  bool has_peer(const Step& transfer) const {
+    return peer_of(schedule_, stage_, transfer).has_value();
+  }
+  static Step with(Act act, const Step& unit) { return {act, unit.microbatch, unit.chunk}; }
+  // The unit of the same stage from which one has its input.
+  std::optional<Step> below(const Step& unit) const {
+    const std::optional<int> chunk = chunk_below(schedule_, stage_, unit.chunk);
+    return chunk ? std::optional(Step{unit.act, unit.microbatch, *chunk}) : std::nullopt;
+  }
+
+  void receive(const Step& unit) {
+    if (unit.act == Act::backward_weights) return;
+    const bool forward = unit.act == Act::forward;
+    const Step transfer = with(forward ? Act::recv_act : Act::recv_grad, unit);
+    if (!has_peer(transfer)) return;
+    PlannedStep& p = add(transfer);
+    if (forward) {
+      p.input = held(unit).input = inputs_.take();
+    } else {
+      p.grad = held(unit).grad = grads_.take();
     }
   }
 
-  void take_received(PlannedStep& p) {
-    if (!p.receives) return;
-    (p.step.act == Act::forward ? p.input : p.grad) =
-        (p.step.act == Act::forward ? inputs_ : grads_).take();
+  void compute(const Step& unit) {
+    PlannedStep& p = add(unit);
+    if (unit.act == Act::forward) begin(p);
+    Held& mine = held(unit);
+    p.slot = mine.slot;
+    p.input = mine.input;
+    if (unit.act == Act::backward) turn(p, mine);
+    if (unit.act == last_act()) end(p);
   }
 
-  void place(PlannedStep& p) {
-    const Unit unit{p.step.microbatch, p.step.chunk};
-    Held& held = held_[unit];
-    if (p.step.act == Act::forward) {
-      held = {slots_.take(), p.input};
-    } else if (p.step.act == Act::backward && p.grad == kNoPlace) {
-      p.grad = grads_.take();
+  // Takes memory for a unit.
+  void begin(PlannedStep& p) {
+    const std::optional<Step> from = below(p.step);
+    Held& mine = held(p.step);
+    mine.slot = slots_.take();
+    mine.users = chunk_above(schedule_, stage_, p.step.chunk) ? 2 : 1;
+    p.received = mine.input != kNoPlace;
+    if (from) p.input_slot = held(*from).slot;
+  }
+
+  // A gradient comes from another stage, from the chunk above, or is that of the loss; and goes to
+  // another stage, to the chunk below, or nowhere.
+  void turn(PlannedStep& p, Held& mine) {
+    p.received = has_peer(with(Act::recv_grad, p.step));
+    p.grad = mine.grad == kNoPlace ? grads_.take() : mine.grad;
+    if (const std::optional<Step> to = below(p.step)) {
+      held(*to).grad = p.grad;
+      return;
     }
-    p.slot = held.slot;
-    p.input = held.input;
-    p.frees = p.step.act == last_act();
-    if (p.step.act == Act::backward) grads_.give_back(p.grad);
-    if (!p.frees) return;
-    slots_.give_back(held.slot);
-    if (held.input != kNoPlace) inputs_.give_back(held.input);
-    held_.erase(unit);
+    p.frees_grad = !has_peer(with(Act::send_grad, p.step));
+    grads_.give_back(p.grad);
+  }
+
+  void end(PlannedStep& p) {
+    p.frees_input = p.input != kNoPlace;
+    if (p.frees_input) inputs_.give_back(p.input);
+    release(p.step);
+    if (const std::optional<Step> from = below(p.step)) release(*from);
+  }
+
+  void release(const Step& unit) {
+    Held& mine = held(unit);
+    if (--mine.users > 0) return;
+    slots_.give_back(mine.slot);
+    held_.erase({unit.microbatch, unit.chunk});
+  }
+
+  void send(const Step& unit) {
+    if (unit.act == Act::backward_weights) return;
+    const bool forward = unit.act == Act::forward;
+    const Step transfer = with(forward ? Act::send_act : Act::send_grad, unit);
+    if (!has_peer(transfer)) return;
+    const PlannedStep made = plan_.steps.back();
+    PlannedStep& p = add(transfer);
+    (forward ? p.slot : p.grad) = forward ? made.slot : made.grad;
   }
 
   Act last_act() const {
@@ -105,17 +158,35 @@ class Planner {
 
   const Schedule& schedule_;
   int stage_;
+  StagePlan plan_;
   Places slots_, inputs_, grads_;
   std::map<Unit, Held> held_;
 };
 
-// Gradients that the stage sends and the stage before has not come for, at most.
+// Units of `stage` that wait for a gradient, at most, but for those that have it from a stage other
+// than `sender`.
+int most_waiting(const Schedule& schedule, int stage, int sender) {
+  int waiting = 0, most = 0;
+  for (const Step& step : schedule.stages[static_cast<size_t>(stage)]) {
+    const auto from = peer_of(schedule, stage, {Act::recv_grad, step.microbatch, step.chunk});
+    if (from && from->stage != sender) continue;
+    waiting += (step.act == Act::forward) - (step.act == Act::backward);
+    most = std::max(most, waiting);
+  }
+  return most;
+}
+
+// Gradients that the stage sends and that nobody has come for, at most.
 int most_unsent(const Schedule& schedule, int stage) {
-  const int stages = schedule.stage_count();
-  const bool sends = stage > 0 || (stages > 1 && schedule.chunks > 1);
-  if (!sends || schedule.forward_only) return 0;
-  const int before = (stage + stages - 1) % stages;
-  return peak_in_flight(schedule)[static_cast<size_t>(before)].awaiting_backward;
+  if (schedule.forward_only) return 0;
+  std::set<int> receivers;
+  for (int chunk = 0; chunk < schedule.chunks; ++chunk) {
+    const auto to = peer_of(schedule, stage, {Act::send_grad, 0, chunk});
+    if (to) receivers.insert(to->stage);
+  }
+  int most = 0;
+  for (const int receiver : receivers) most += most_waiting(schedule, receiver, stage);
+  return most;
 }
 
 }  // namespace

@@ -122,13 +122,13 @@ Fault find_disorder(const Schedule& schedule, Positions& positions) {
         return fault;
       }
     }
-    // On a pipeline of one stage the chain runs through the stage's own chunks.
-    if (schedule.stage_count() > 1 || chunk == 0) return std::nullopt;
+    // Where the chain goes on within the stage there are no transfers to keep the order.
+    const std::optional<int> below = chunk_below(schedule, stage, chunk);
+    if (!below) return std::nullopt;
     const Fault up =
-        not_before({Act::forward, microbatch, chunk - 1}, {Act::forward, microbatch, chunk});
+        not_before({Act::forward, microbatch, *below}, {Act::forward, microbatch, chunk});
     return up ? up
-              : not_before({Act::backward, microbatch, chunk},
-                           {Act::backward, microbatch, chunk - 1});
+              : not_before({Act::backward, microbatch, chunk}, {Act::backward, microbatch, *below});
   });
 }
 

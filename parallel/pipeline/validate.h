@@ -24,7 +24,8 @@ enum class Sends {
 //   2. each unit is computed exactly once in each direction, its weights too, and each transfer is
 //      made exactly once, which gives every receive its send;
 //   3. on each stage a unit's steps come in the order recv_act, forward, send_act, and forward,
-//      recv_grad (in any order), backward, then send_grad and backward_weights;
+//      recv_grad (in any order), backward, then send_grad and backward_weights; where two parts
+//      that follow each other lie on one stage, forward goes up and backward comes down;
 //   4. messages of one kind between two stages are received in the order they are sent;
 //   5. run with receives that block and `sends`, all stages come to their end.
 std::optional<std::string> find_fault(const Schedule& schedule, Sends sends = Sends::buffered);

@@ -111,7 +111,8 @@ class EngineRank {
         fill_(made_up_text(*config.model.vocab_size)),
         machine_(config, 1, bootstrap),
         recording_(recorded ? std::make_unique<RecordingOps>(*machine_.ops) : nullptr),
-        mesh_(machine_.groups(), config.mesh.shape(bootstrap.size())),
+        mesh_(machine_.groups(), config.mesh.shape(bootstrap.size()), {},
+              config.pipeline.chain_shape()),
         engine_(config, resources(), [](const std::vector<SegmentBytes>&) {}) {
     machine_.ops->observe(observer);
   }

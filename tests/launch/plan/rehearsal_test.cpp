@@ -23,9 +23,10 @@ std::vector<Measured> measure(const RunConfig& config, const MeshShape& shape) {
   run_local_ranks(shape.world(), [&](Bootstrap& bootstrap) {
     CommTrace trace;
     RankMachine machine(config, 1, bootstrap);
-    Mesh mesh(bootstrap, shape, [&](std::unique_ptr<Communicator> inner, const std::vector<int>&) {
+    const auto traced = [&](std::unique_ptr<Communicator> inner, const std::vector<int>&) {
       return make_traced(std::move(inner), trace);
-    });
+    };
+    Mesh mesh(bootstrap, shape, traced, config.pipeline.chain_shape());
     Engine engine(config, machine.resources(mesh, *machine.ops),
                   [](const std::vector<SegmentBytes>&) {});
     trace.clear();

@@ -46,7 +46,7 @@ TEST(ScheduleText, ShortensLabelsThatDoNotFit) {
 
 TEST(ScheduleText, StaysWithinItsWidth) {
   for (ScheduleKind kind : schedule_kinds()) {
-    const int chunks = kind == ScheduleKind::interleaved_1f1b ? 3 : 1;
+    const int chunks = std::min(3, traits(kind).max_chunks);
     for (int width : {20, 33, 80, 200}) {
       std::istringstream lines(text(kind, {12, 36, chunks}, width, {1.3, 2.1, 0.7, 0.2}));
       std::vector<size_t> rows;

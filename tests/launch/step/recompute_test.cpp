@@ -41,7 +41,8 @@ TEST_P(RecomputeRun, HasTheSameBits) {
 TEST(RecomputeStages, HaveTheSameBits) {
   RunConfig config = char_run_with_everything();
   const FillSample fill = made_up_text(*config.model.vocab_size);
-  for (const ScheduleKind schedule : {ScheduleKind::one_f_one_b, ScheduleKind::zero_bubble_h1}) {
+  using enum ScheduleKind;
+  for (const ScheduleKind schedule : {one_f_one_b, zero_bubble_h1}) {
     const Layout layout{.micro_batch_size = 3, .pp = 2, .schedule = schedule};
     config.recompute.stages = {};
     const LayoutTrace kept = run_layout(config, layout, 3, fill);
@@ -132,8 +133,9 @@ TEST_P(KeptMemory, ShrinksWithThePolicyAndGoesWithBackward) {
   const auto stream = device->make_stream(StreamKind::compute);
   const auto needs = make_working_memory({.threads = 1});
   const auto ops = make_counting_ops(*needs);
-  const auto parts = static_cast<size_t>(s.pp * s.chunks);
-  const GptPartition partition(std::vector<int64_t>(parts, s.layers / s.pp / s.chunks), s.pp);
+  const Chain chain{s.pp, s.chunks};
+  const auto parts = static_cast<size_t>(chain.parts());
+  const GptPartition partition(std::vector<int64_t>(parts, s.layers / chain.parts()), chain);
   for (int rank = 0; rank < s.tp * s.pp; ++rank) {
     const MeshCoord coord{.tp = rank % s.tp, .pp = rank / s.tp};
     const auto group = make_counting_communicator("tp", coord.tp, s.tp);

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -28,8 +30,13 @@ class ChainWork final : public StageWork {
   }
 
   Tensor forward(const Step& unit, int slot, const Tensor& in) override {
-    const bool first = stage_ == 0 && unit.chunk == 0;
+    const bool first = part(unit) == 0;
     EXPECT_EQ(in.empty(), first);
+    // An output that a chunk of this stage handed over is still where it was.
+    const std::optional<int> below = chunk_below(schedule_, stage_, unit.chunk);
+    if (below) {
+      EXPECT_EQ(in.raw(), handed_.at({unit.microbatch, *below}).raw());
+    }
     EXPECT_TRUE(busy_.insert(slot).second || schedule_.forward_only) << "slot " << slot;
     double* out = outputs_[static_cast<size_t>(slot)].data<double>();
     for (int64_t i = 0; i < kElements; ++i) {
@@ -37,6 +44,7 @@ class ChainWork final : public StageWork {
     }
     if (!first) inputs_[{unit.microbatch, unit.chunk}] = in;
     sums_[{unit.microbatch, unit.chunk}].first = out[kElements - 1];
+    handed_[{unit.microbatch, unit.chunk}] = outputs_[static_cast<size_t>(slot)];
     return is_last(unit) ? Tensor() : outputs_[static_cast<size_t>(slot)];
   }
   void backward(const Step& unit, int slot, const Tensor& grad) override {
@@ -59,16 +67,15 @@ class ChainWork final : public StageWork {
 
  private:
   static constexpr size_t kBytes = 1 << 16;
-  bool is_last(const Step& unit) const {
-    return stage_ + 1 == schedule_.stage_count() && unit.chunk + 1 == schedule_.chunks;
-  }
+  bool is_last(const Step& unit) const { return part(unit) + 1 == schedule_.chain().parts(); }
+  int part(const Step& unit) const { return schedule_.chain().part({stage_, unit.chunk}); }
 
   const Schedule& schedule_;
   int stage_;
   Arena memory_;
   std::vector<Tensor> outputs_;
   std::set<int> busy_;
-  std::map<std::pair<int, int>, Tensor> inputs_;
+  std::map<std::pair<int, int>, Tensor> inputs_, handed_;
   std::map<std::pair<int, int>, std::pair<double, double>> sums_;
 };
 
@@ -83,7 +90,7 @@ void run_on_all_stages(const Schedule& schedule, int times) {
   run_local_ranks(stages, [&](Bootstrap& bootstrap) {
     const auto device = make_device({.threads = 1});
     const auto compute = device->make_stream(StreamKind::compute);
-    Mesh mesh(bootstrap, {.pp = stages});
+    Mesh mesh(bootstrap, {.pp = stages}, {}, schedule.shape);
     const int stage = mesh.coord().pp;
     const StagePlan plan = make_stage_plan(schedule, stage);
     PipelineExecutor executor(mesh, *device, *compute);
@@ -94,7 +101,7 @@ void run_on_all_stages(const Schedule& schedule, int times) {
     executor.synchronize();
     const int last = stages * schedule.chunks - 1;
     for (const auto& [unit, sums] : work.sums()) {
-      const int position = unit.second * stages + stage;
+      const int position = schedule.chain().part({stage, unit.second});
       EXPECT_EQ(sums.first, (unit.first + static_cast<double>(kElements - 1)) * power(3, position));
       if (schedule.forward_only) continue;
       EXPECT_EQ(sums.second, (unit.first + 1) * power(5, last - position));
@@ -108,9 +115,8 @@ void run_on_all_stages(const Schedule& schedule, int times) {
 class Executor : public ::testing::TestWithParam<ScheduleKind> {};
 
 TEST_P(Executor, MovesEveryMessageToItsUnit) {
-  const int chunks = GetParam() == ScheduleKind::interleaved_1f1b ? 2 : 1;
+  const int chunks = traits(GetParam()).min_chunks;
   for (int stages = 1; stages <= 5; ++stages) {
-    if (stages == 1 && chunks > 1) continue;
     for (int microbatches = stages; microbatches <= 3 * stages; microbatches += stages) {
       SCOPED_TRACE(testing::Message() << stages << " stages, " << microbatches);
       run_on_all_stages(make_schedule(GetParam(), {stages, microbatches, chunks}), 2);
@@ -119,7 +125,7 @@ TEST_P(Executor, MovesEveryMessageToItsUnit) {
 }
 
 TEST_P(Executor, PlansAsManySlotsAsUnitsAreHeld) {
-  const int chunks = GetParam() == ScheduleKind::interleaved_1f1b ? 3 : 1;
+  const int chunks = std::min(3, traits(GetParam()).max_chunks);
   const Schedule schedule = make_schedule(GetParam(), {4, 8, chunks});
   for (int stage = 0; stage < 4; ++stage) {
     const StagePlan plan = make_stage_plan(schedule, stage);
@@ -138,10 +144,11 @@ INSTANTIATE_TEST_SUITE_P(Schedules, Executor, ::testing::ValuesIn(schedule_kinds
 
 TEST(Executor, EvaluatesAnyNumberOfMicroBatches) {
   for (int stages = 1; stages <= 4; ++stages) {
-    for (int chunks = 1; chunks <= (stages > 1 ? 3 : 1); ++chunks) {
+    for (const Chain& chain : {Chain{stages, 1}, Chain{stages, 2}, Chain{stages, 3},
+                               Chain{stages, 2, ChainShape::v}, Chain{stages, 3, ChainShape::v}}) {
       for (int microbatches = 1; microbatches <= 7; ++microbatches) {
-        SCOPED_TRACE(testing::Message() << stages << " x " << chunks << ", " << microbatches);
-        run_on_all_stages(make_forward_schedule({stages, microbatches, chunks}), 2);
+        SCOPED_TRACE(testing::Message() << stages << " x " << chain.chunks << ", " << microbatches);
+        run_on_all_stages(make_forward_schedule(chain, microbatches), 2);
       }
     }
   }

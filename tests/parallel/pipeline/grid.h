@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "parallel/pipeline/generators.h"
@@ -10,13 +11,15 @@
 namespace weft {
 
 inline std::vector<PipelineShape> shapes_of(ScheduleKind kind) {
-  const bool interleaved = kind == ScheduleKind::interleaved_1f1b;
+  constexpr int kChunks = 4;
+  const ScheduleTraits& schedule = traits(kind);
   std::vector<PipelineShape> shapes;
   for (int p = 1; p <= 8; ++p) {
     for (int m = 1; m <= 24; ++m) {
-      if (interleaved && m % p != 0) continue;
-      for (int v = interleaved ? 2 : 1; v <= (interleaved ? 4 : 1); ++v)
+      if (schedule.whole_rounds && m % p != 0) continue;
+      for (int v = schedule.min_chunks; v <= std::min(schedule.max_chunks, kChunks); ++v) {
         shapes.push_back({p, m, v});
+      }
     }
   }
   return shapes;
