@@ -16,6 +16,7 @@ enum class ScheduleKind {
   one_f_one_b,       // a backward as soon as there is one: stage s holds stages - s activations
   interleaved_1f1b,  // several chunks per stage: the idle time shrinks by their number
   zero_bubble_h1,    // 1F1B whose weight gradients are deferred into what was idle time
+  zero_bubble_v,     // two chunks per stage on a chain that turns: no idle time but the ramp
 };
 
 // All that the rest of weft knows of a schedule.
@@ -41,6 +42,13 @@ inline constexpr std::array kSchedules = {
     ScheduleTraits{.kind = ScheduleKind::zero_bubble_h1,
                    .name = "zb-h1",
                    .orders = zero_bubble_h1_orders,
+                   .splits_backward = true},
+    ScheduleTraits{.kind = ScheduleKind::zero_bubble_v,
+                   .name = "zb-v",
+                   .orders = zero_bubble_v_orders,
+                   .min_chunks = 2,
+                   .max_chunks = 2,
+                   .chain = ChainShape::v,
                    .splits_backward = true}};
 
 constexpr const ScheduleTraits& traits(ScheduleKind kind) {

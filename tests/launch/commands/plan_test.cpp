@@ -65,7 +65,7 @@ std::vector<std::pair<std::string, std::string>> examples(const std::string& pag
 
 TEST(PlanSchedule, PrintsWhatTheDocumentationShows) {
   const auto shown = examples(WEFT_SOURCE_DIR "/docs/pipeline.md");
-  EXPECT_EQ(shown.size(), 5u);
+  EXPECT_EQ(shown.size(), 6u);
   for (const auto& [command, output] : shown) EXPECT_EQ(plan_command(command), output) << command;
 }
 

@@ -145,6 +145,17 @@ const Case kCases[] = {
        c.train.micro_batch_size = 1;
      },
      4, "mesh.zero", "stage 2 sums them one by one; try mesh.zero 1, or pipeline.schedule 1f1b"},
+    {"ZeroThreeWhereAChainTurns",
+     [](RunConfig& c) {
+       c.mesh.zero = 3;
+       c.mesh.pp = 2;
+       c.pipeline.schedule = ScheduleKind::zero_bubble_v;
+       c.train.batch_size = 24;
+       c.train.micro_batch_size = 1;
+     },
+     4, "mesh.zero",
+     "zb-v keeps weight gradients of several micro-batches open, stage 3 sums them one by one; try "
+     "mesh.zero 1"},
     {"PatternThatFreezesNothing",
      [](RunConfig& c) {
        c.optimizer.freeze = {"h.*.mlp.*", "h.0.mpl.up.weight"};
@@ -216,6 +227,23 @@ const Case kCases[] = {
        c.pipeline.chunks = 4;
      },
      4, "mesh.pp", "4 stages of 4 chunks need as many blocks, the model has 12; try mesh.pp 3"},
+    {"TooFewBlocksForAV",
+     [](RunConfig& c) {
+       c.mesh.pp = 7;
+       c.train.batch_size = 14;
+       c.pipeline.schedule = ScheduleKind::zero_bubble_v;
+     },
+     7, "mesh.pp", "7 stages of 2 chunks need as many blocks, the model has 12; try mesh.pp 6"},
+    {"ChunksOfAV",
+     [](RunConfig& c) {
+       c.mesh.pp = 2;
+       c.train.batch_size = 8;
+       c.train.micro_batch_size = 2;
+       c.pipeline.schedule = ScheduleKind::zero_bubble_v;
+       c.pipeline.chunks = 3;
+     },
+     2, "pipeline.schedule",
+     "the schedule zb-v has 2 chunks per stage, not 3; use chunks 2, or the schedule interleaved"},
     {"PartsThatDoNotAddUp",
      [](RunConfig& c) {
        c.mesh.pp = 2;

@@ -61,7 +61,7 @@ std::vector<Layout> pipelines() {
   std::vector<Layout> all{{.micro_batch_size = kMicroBatch}};
   for (const ScheduleKind schedule : schedule_kinds()) {
     for (int64_t zero = 0; zero <= 3; ++zero) {
-      if (zero >= 2 && schedule == ScheduleKind::zero_bubble_h1) continue;
+      if (zero >= 2 && traits(schedule).splits_backward) continue;
       all.push_back({.dp = zero == 0 ? 1 : 2,
                      .micro_batch_size = kMicroBatch,
                      .zero = zero,
@@ -82,6 +82,18 @@ TEST(Elastic, TiedHasTheSameBitsInEveryPipeline) { expect_same_bits(elastic_run(
 
 TEST(Elastic, UntiedHasTheSameBitsInEveryPipeline) {
   expect_same_bits(elastic_untied_run(), pipelines());
+}
+
+// Eight blocks are one for each chunk of four stages.
+TEST(Elastic, HasTheSameBitsWhereAChainOfFourStagesTurns) {
+  for (RunConfig run : {elastic_run(), elastic_untied_run()}) {
+    run.model.layers = 8;
+    constexpr ScheduleKind kTurns = ScheduleKind::zero_bubble_v;
+    expect_same_bits(
+        run, {{.micro_batch_size = kMicroBatch},
+              {.micro_batch_size = kMicroBatch, .pp = 4, .schedule = kTurns},
+              {.dp = 2, .micro_batch_size = kMicroBatch, .zero = 1, .pp = 4, .schedule = kTurns}});
+  }
 }
 
 TEST(Elastic, HoldsAtFixedTensorParallelism) {

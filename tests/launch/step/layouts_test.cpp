@@ -41,6 +41,8 @@ constexpr Layout kOthers[] = {{1, 1, 4},
                               {1, 2, 3, 0, 2, zero_bubble_h1},
                               {2, 1, 3, 1, 2, interleaved_1f1b},
                               {2, 1, 3, 3, 2, one_f_one_b},
+                              {2, 1, 2, 1, 2, zero_bubble_v},
+                              {1, 2, 3, 0, 2, zero_bubble_v},
                               {.micro_batch_size = 12, .cp = 2},
                               {.micro_batch_size = 3, .zero = 1, .cp = 4},
                               {.tp = 2, .micro_batch_size = 6, .cp = 2},
@@ -88,7 +90,7 @@ TEST_P(Layouts, GiveTheSameBitsUnderEverySchedule) {
     return run_layout(config, layout, 3, made_up_text(*config.model.vocab_size));
   };
   const LayoutTrace one = train(one_f_one_b);
-  for (const ScheduleKind schedule : {gpipe, interleaved_1f1b, zero_bubble_h1}) {
+  for (const ScheduleKind schedule : {gpipe, interleaved_1f1b, zero_bubble_h1, zero_bubble_v}) {
     const LayoutTrace other = train(schedule);
     EXPECT_EQ(other.losses, one.losses) << name(schedule);
     EXPECT_EQ(other.grad_norms, one.grad_norms) << name(schedule);

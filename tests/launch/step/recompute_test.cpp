@@ -42,7 +42,7 @@ TEST(RecomputeStages, HaveTheSameBits) {
   RunConfig config = char_run_with_everything();
   const FillSample fill = made_up_text(*config.model.vocab_size);
   using enum ScheduleKind;
-  for (const ScheduleKind schedule : {one_f_one_b, zero_bubble_h1}) {
+  for (const ScheduleKind schedule : {one_f_one_b, zero_bubble_h1, zero_bubble_v}) {
     const Layout layout{.micro_batch_size = 3, .pp = 2, .schedule = schedule};
     config.recompute.stages = {};
     const LayoutTrace kept = run_layout(config, layout, 3, fill);

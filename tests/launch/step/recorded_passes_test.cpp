@@ -82,6 +82,7 @@ std::vector<Case> cases() {
       {"Interleaved", piped(ScheduleKind::interleaved_1f1b, 3), 2, 16},
       {"ZeroBubble", piped(ScheduleKind::zero_bubble_h1, 2), 2, 18},
       {"ZeroBubbleOverTwo", piped(ScheduleKind::zero_bubble_h1, 2), 4, 7},
+      {"ZeroBubbleInAV", piped(ScheduleKind::zero_bubble_v, 2), 2, 36},
       {"RecomputeSelective", recomputed(Recompute::selective), 1, 6},
       {"RecomputeFull", recomputed(Recompute::full), 1, 6},
       {"RecomputeFullInPipeline",

@@ -42,7 +42,12 @@ TEST_P(VerifyPrecision, EveryKindOfLayoutTrainsLikeOne) {
                                     {.tp = 4, .micro_batch_size = 8},
                                     {.tp = 2, .micro_batch_size = 8, .cp = 2},
                                     {.micro_batch_size = 8, .cp = 4},
-                                    {.tp = 2, .micro_batch_size = 2, .pp = 2}};
+                                    {.tp = 2, .micro_batch_size = 2, .pp = 2},
+                                    {.dp = 2,
+                                     .micro_batch_size = 2,
+                                     .zero = 1,
+                                     .pp = 2,
+                                     .schedule = ScheduleKind::zero_bubble_v}};
   verify_layouts(config, layouts, {.steps = kSteps}, [](const Comparison& c) {
     EXPECT_TRUE(c.ok) << to_string(c.layout) << ": " << c.worst << " " << c.error << " > "
                       << c.bound;
@@ -83,6 +88,8 @@ constexpr Layout kEveryAxis{.dp = 2,
                             .zero = 1,
                             .pp = 2,
                             .schedule = ScheduleKind::interleaved_1f1b};
+constexpr Layout kTurns{
+    .tp = 2, .micro_batch_size = 4, .pp = 2, .schedule = ScheduleKind::zero_bubble_v};
 constexpr Layout kData{.dp = 2, .tp = 2, .micro_batch_size = 2};
 constexpr Layout kZero3{.dp = 2, .micro_batch_size = 2, .zero = 3};
 constexpr Layout kContext{.tp = 2, .micro_batch_size = 8, .cp = 2};
@@ -94,6 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Breaking{"Dp2Tp2Pp2", &untied_without_bias, drop_collective, kEveryAxis},
                       Breaking{"Dp2Tp2Pp2", &odd_tied, skip_scale, kEveryAxis},
                       Breaking{"Dp2Tp2Pp2", &odd_tied, wrong_shard, kEveryAxis},
+                      Breaking{"Tp2Pp2V", &odd_tied, drop_collective, kTurns},
                       Breaking{"Dp2Tp2", &untied_without_bias, drop_collective, kData},
                       Breaking{"Dp2Zero3", &odd_tied, drop_collective, kZero3},
                       Breaking{"Dp2Zero3", &odd_tied, wrong_shard, kZero3},

@@ -46,6 +46,14 @@ TEST(Generators, ZeroBubbleDefersWeightGradients) {
             "F0 B0 F1 B1 F2 B2 W0 F3 B3 W1 W2 W3");
 }
 
+TEST(Generators, ZeroBubbleVGoesDownAndUpAgain) {
+  EXPECT_EQ(computes(ScheduleKind::zero_bubble_v, {1, 2, 2}, 0),
+            "F0.0 F0.1 B0.1 W0.1 F1.0 B0.0 W0.0 F1.1 B1.1 B1.0 W1.1 W1.0");
+  EXPECT_EQ(computes(ScheduleKind::zero_bubble_v, {2, 3, 2}, 0),
+            "F0.0 F1.0 F2.0 F0.1 B0.1 W0.1 F1.1 B1.1 W1.1 B0.0 W0.0 F2.1 B2.1 B1.0 W2.1 B2.0 W1.0 "
+            "W2.0");
+}
+
 class EveryKind : public ::testing::TestWithParam<ScheduleKind> {};
 INSTANTIATE_TEST_SUITE_P(Generators, EveryKind, ::testing::ValuesIn(schedule_kinds()),
                          [](const auto& param) {
@@ -76,12 +84,13 @@ TEST(Generators, SendsMayBlockUnlessChunksInterleave) {
 // Gradients of one weight sum to the same bits under every schedule.
 TEST_P(EveryKind, AddsWeightGradientsInTheOrderOfTheMicrobatches) {
   for_each_shape(GetParam(), [](const Schedule& schedule, const PipelineShape&) {
-    const Act adds = schedule.split_backward ? Act::backward_weights : Act::backward;
-    for (const std::vector<Step>& steps : schedule.stages) {
-      std::map<int, int> next;  // by chunk
-      for (const Step& step : steps) {
-        if (step.act != adds) continue;
-        EXPECT_EQ(step.microbatch, next[step.chunk]++);
+    for (const Act adds : {Act::backward, Act::backward_weights}) {
+      for (const std::vector<Step>& steps : schedule.stages) {
+        std::map<int, int> next;  // by chunk
+        for (const Step& step : steps) {
+          if (step.act != adds) continue;
+          EXPECT_EQ(step.microbatch, next[step.chunk]++);
+        }
       }
     }
   });
@@ -112,7 +121,14 @@ TEST(Generators, RefuseWhatCannotBeAndSayWhatCan) {
             "1048576");
   EXPECT_THAT(refusal(ScheduleKind::zero_bubble_h1, {4, 4, 2}),
               HasSubstr("use chunks 1, or the schedule interleaved"));
-  EXPECT_THAT(refusal(interleaved, {4, 4, 1}), HasSubstr("needs 2 or more chunks"));
+  EXPECT_EQ(refusal(interleaved, {4, 4, 1}),
+            "the schedule interleaved needs 2 or more chunks per stage; with 1 use the schedule "
+            "1f1b");
+  EXPECT_EQ(refusal(ScheduleKind::zero_bubble_v, {4, 4, 1}),
+            "the schedule zb-v has 2 chunks per stage, not 1; use chunks 2, or the schedule 1f1b");
+  EXPECT_EQ(refusal(ScheduleKind::zero_bubble_v, {4, 4, 3}),
+            "the schedule zb-v has 2 chunks per stage, not 3; use chunks 2, or the schedule "
+            "interleaved");
   EXPECT_THAT(refusal(interleaved, {4, 10, 2}), HasSubstr("4 stages"));
   EXPECT_THAT(refusal(interleaved, {4, 10, 2}), HasSubstr("not 10; try 8 or 12"));
   EXPECT_THAT(refusal(interleaved, {4, 3, 2}), HasSubstr("not 3; try 4"));
@@ -126,7 +142,7 @@ TEST(Generators, RefuseUnknownNames) {
     EXPECT_EQ(error.kind(), ErrorKind::config);
     EXPECT_STREQ(error.what(),
                  "there is no pipeline schedule '1f1', did you mean '1f1b'?; the schedules are: "
-                 "gpipe, 1f1b, interleaved, zb-h1");
+                 "gpipe, 1f1b, interleaved, zb-h1, zb-v");
   }
 }
 

@@ -31,6 +31,23 @@ TEST(Schedule, OneStageHasNobodyToTalkTo) {
   EXPECT_EQ(steps_text(schedule), "stage 0: F0.0 F0.1 B0.1 F1.0 B0.0 F1.1 B1.1 B1.0\n");
 }
 
+TEST(Schedule, HandsOverWithinTheStageWhereAChainTurns) {
+  const Schedule schedule = make_schedule(ScheduleKind::zero_bubble_v, {3, 3, 2});
+  const auto peer_stage = [&](int stage, Act act, int chunk) {
+    const std::optional<Peer> found = peer_of(schedule, stage, {act, 0, chunk});
+    return found ? found->stage : -1;
+  };
+  EXPECT_EQ(peer_stage(0, Act::send_act, 0), 1);
+  EXPECT_EQ(peer_stage(1, Act::send_act, 1), 0);
+  EXPECT_EQ(peer_stage(1, Act::send_grad, 1), 2);
+  EXPECT_EQ(peer_stage(2, Act::send_act, 0), -1);
+  EXPECT_EQ(peer_stage(2, Act::send_grad, 1), -1);
+  EXPECT_EQ(chunk_above(schedule, 2, 0), 1);
+  EXPECT_EQ(chunk_below(schedule, 2, 1), 0);
+  EXPECT_FALSE(chunk_above(schedule, 0, 1));
+  EXPECT_FALSE(chunk_below(schedule, 1, 1));
+}
+
 TEST(Schedule, PrintsItself) {
   const Schedule schedule = make_schedule(ScheduleKind::one_f_one_b, {2, 2});
   EXPECT_EQ(description(schedule), "1f1b: 2 stages, 2 micro-batches");

@@ -23,7 +23,8 @@ std::vector<Schedule> samples() {
           make_schedule(ScheduleKind::one_f_one_b, {4, 6}),
           make_schedule(ScheduleKind::interleaved_1f1b, {2, 4, 2}),
           make_schedule(ScheduleKind::interleaved_1f1b, {1, 2, 3}),
-          make_schedule(ScheduleKind::zero_bubble_h1, {3, 5})};
+          make_schedule(ScheduleKind::zero_bubble_h1, {3, 5}),
+          make_schedule(ScheduleKind::zero_bubble_v, {3, 4, 2})};
 }
 
 // Calls check(mutant, stage, step, text) with mutate(steps, index) applied to every step in turn.
@@ -105,6 +106,20 @@ TEST(FindFault, SeesChunksOfOneStageOutOfOrder) {
   std::swap(backwards.stages[0][2], backwards.stages[0][3]);
   EXPECT_EQ(fault(forwards), "stage 0: F0.1 comes before F0.0");
   EXPECT_EQ(fault(backwards), "stage 0: B0.0 comes before B0.1");
+}
+
+// The stage where a v turns receives nothing for its second chunk.
+TEST(FindFault, SeesChunksOutOfOrderWhereAChainTurns) {
+  Schedule schedule = make_schedule(ScheduleKind::zero_bubble_v, {2, 1, 2});
+  ASSERT_EQ(steps_text(schedule),
+            "stage 0: F0.0 a0.0> >a0.1 F0.1 B0.1 g0.1> W0.1 >g0.0 B0.0 W0.0\n"
+            "stage 1: >a0.0 F0.0 F0.1 a0.1> >g0.1 B0.1 B0.0 g0.0> W0.1 W0.0\n");
+  std::vector<Step>& steps = schedule.stages[1];
+  std::swap(steps[1], steps[2]);
+  EXPECT_EQ(fault(schedule), "stage 1: F0.1 comes before F0.0");
+  std::swap(steps[1], steps[2]);
+  std::swap(steps[5], steps[6]);
+  EXPECT_EQ(fault(schedule), "stage 1: B0.0 comes before B0.1");
 }
 
 TEST(FindFault, SeesMessagesThatOvertake) {
@@ -216,6 +231,16 @@ TEST(InFlight, ZeroBubbleStaysWithinOneForwardOneBackward) {
       EXPECT_EQ(peaks[stage].awaiting_backward, std::min(shape.stages - stage, shape.microbatches));
     }
   });
+}
+
+// Nor does any of ZB-V, in chunks of half a stage.
+TEST(InFlight, ZeroBubbleVStaysWithinOneForwardOneBackward) {
+  for_each_shape(ScheduleKind::zero_bubble_v,
+                 [](const Schedule& schedule, const PipelineShape& shape) {
+                   for (const InFlight& peak : peak_in_flight(schedule)) {
+                     EXPECT_LE(peak.held, 2 * std::min(shape.stages, shape.microbatches));
+                   }
+                 });
 }
 
 }  // namespace
