@@ -9,14 +9,16 @@
 namespace weft {
 namespace {
 
-constexpr AxisSet kEveryAxis{Axis::dp, Axis::cp, Axis::tp, Axis::pp};
-
-std::string to_string(const MeshShape& s) {
-  return fmt::format("dp={} cp={} tp={} pp={}", s.dp, s.cp, s.tp, s.pp);
+std::string to_string(const MeshShape& shape) {
+  std::vector<std::string> parts;
+  for (const AxisInfo& a : kAxes)
+    parts.push_back(fmt::format("{}={}", a.name, shape.extent(a.axis)));
+  return fmt::format("{}", fmt::join(parts, " "));
 }
 
 void check_extents(const MeshShape& shape) {
-  if (std::min({shape.dp, shape.cp, shape.tp, shape.pp}) >= 1) return;
+  const auto has_ranks = [&](const AxisInfo& a) { return shape.extent(a.axis) >= 1; };
+  if (std::ranges::all_of(kAxes, has_ranks)) return;
   fail(ErrorKind::config, "mesh {}: every axis needs at least 1 rank", to_string(shape));
 }
 
@@ -24,7 +26,7 @@ void check_extents(const MeshShape& shape) {
 const MeshShape& checked(const MeshShape& shape, int size) {
   check_extents(shape);
   if (shape.world() == size) return shape;
-  const int others = shape.cp * shape.tp * shape.pp;
+  const int others = shape.size(every_axis() - AxisSet{Axis::dp});
   if (size % others == 0) {
     fail(ErrorKind::config,
          "mesh {} has {} ranks, the job has {}; set mesh.dp to {} or start {} ranks",
@@ -47,9 +49,9 @@ std::vector<int> group_ranks(const MeshCoord& coord, AxisSet axes, const MeshSha
   std::vector<int> ranks;
   for (int r = 0; r < shape.world(); ++r) {
     const MeshCoord other = coord_of(r, shape);
-    const bool together = std::ranges::all_of(
-        std::array{Axis::dp, Axis::cp, Axis::tp, Axis::pp},
-        [&](Axis a) { return axes.contains(a) || other.index(a) == coord.index(a); });
+    const bool together = std::ranges::all_of(kAxes, [&](const AxisInfo& a) {
+      return axes.contains(a.axis) || other.index(a.axis) == coord.index(a.axis);
+    });
     if (together) ranks.push_back(r);
   }
   return ranks;
@@ -78,15 +80,21 @@ Mesh::Mesh(const MeshShape& shape, int rank, const MakeGroup& make_group, ChainS
 }
 
 void Mesh::make_groups(const Make& make, ChainShape chain) {
-  const auto group = [&](AxisSet axes) { return group_ranks(coord_, axes, shape_); };
-  world_ = make("world", group(kEveryAxis));
-  for (const Axis a : {Axis::dp, Axis::cp, Axis::tp, Axis::pp}) {
-    axes_[static_cast<size_t>(a)] = make(std::string(name(a)), group({a}));
-  }
-  gradient_ = make("dp+cp", group({Axis::dp, Axis::cp}));
+  const auto add = [&](const std::string& name, AxisSet axes) {
+    groups_.emplace_back(axes, make(name, group_ranks(coord_, axes, shape_)));
+  };
+  add("world", every_axis());
+  for (const AxisInfo& a : kAxes) add(std::string(a.name), {a.axis});
+  add(to_string(data_axes()), data_axes());
   if (shape_.pp == 1) return;
   make_channels(make, chain, false);
   if (chain == ChainShape::v) make_channels(make, chain, true);
+}
+
+Communicator& Mesh::group(AxisSet axes) {
+  const auto found = std::ranges::find(groups_, axes, [](const auto& g) { return g.first; });
+  WEFT_CHECK(found != groups_.end(), "no group over {}", weft::to_string(axes));
+  return *found->second;
 }
 
 // The channels from a stage to the next are made in one collective call with those of every second

@@ -1,17 +1,18 @@
-// Mesh: the communicators of one rank, one for each axis, one for the world, one for gradients, and
-// the channels to the neighbouring pipeline stages.
+// Mesh: the communicators of one rank, one for each set of axes that somebody talks over, and the
+// channels to the neighbouring pipeline stages.
 //
 //   Mesh mesh(*bootstrap, {.dp = 2, .tp = 2});
 //   mesh.axis(Axis::tp).all_reduce(partial, ReduceOp::sum, stream);
 //
-// The groups of an axis are the ranks that differ in its coordinate alone, in the order of that
-// coordinate. A group of one rank is a communicator that does nothing.
+// A group over a set of axes is the ranks that differ in those coordinates alone, in world order. A
+// group of one rank is a communicator that does nothing.
 #pragma once
 
 #include <array>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/mesh/chain.h"
@@ -56,10 +57,10 @@ class Mesh {
   const MeshShape& shape() const { return shape_; }
   const MeshCoord& coord() const { return coord_; }
   int rank() const { return rank_; }
-  Communicator& axis(Axis axis) { return *axes_[static_cast<size_t>(axis)]; }
-  Communicator& world() { return *world_; }
-  // dp and cp together: the ranks that hold the same parameters and see other tokens.
-  Communicator& gradient() { return *gradient_; }
+  // There are groups over each axis, over data_axes(), and over every axis.
+  Communicator& group(AxisSet axes);
+  Communicator& axis(Axis axis) { return group({axis}); }
+  Communicator& world() { return group(every_axis()); }
   // Of the chunks that go through the stages upwards, or, in a v-shaped chain, of those that
   // descend, whose next stage is the one before.
   PipelineChannels& channels(bool descending) { return channels_[static_cast<size_t>(descending)]; }
@@ -74,9 +75,7 @@ class Mesh {
   MeshShape shape_;
   int rank_;
   MeshCoord coord_;
-  std::array<std::unique_ptr<Communicator>, kAxes> axes_;
-  std::unique_ptr<Communicator> world_;
-  std::unique_ptr<Communicator> gradient_;
+  std::vector<std::pair<AxisSet, std::unique_ptr<Communicator>>> groups_;
   std::array<PipelineChannels, 2> channels_;
 };
 

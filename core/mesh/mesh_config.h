@@ -16,8 +16,11 @@ struct MeshConfig {
   int64_t cp = 1;
   int64_t zero = 0;
 
-  // Size of the data-parallel axis in a world of `world_size` ranks, which tp * pp * cp divides.
-  int64_t data_ranks(int64_t world_size) const { return dp.value_or(world_size / (tp * pp * cp)); }
+  // Ranks that one copy of the model takes.
+  int64_t model_ranks() const { return tp * pp * cp; }
+
+  // Size of the data-parallel axis in a world of `world_size` ranks, which model_ranks() divides.
+  int64_t data_ranks(int64_t world_size) const { return dp.value_or(world_size / model_ranks()); }
 
   // All axes, in a world of that size.
   MeshShape shape(int64_t world_size) const {

@@ -107,9 +107,8 @@ Grain ParameterSet::grain_of(const Parameter& parameter) const {
 }
 
 int64_t ParameterSet::largest_part(const ParamSpec& spec) const {
-  MeshCoord first = coord_;
-  first.tp = 0;  // shares that do not divide leave the last ranks shorter
-  return local_shape(spec, mesh_, first).elements();
+  // Shares that do not divide leave the last ranks shorter.
+  return local_shape(spec, mesh_, MeshCoord{}).elements();
 }
 
 void ParameterSet::make_layout(DType dtype) {
@@ -118,22 +117,26 @@ void ParameterSet::make_layout(DType dtype) {
     entries.push_back({.elements = p->local.elements(),
                        .unit = p->unit,
                        .alone = p->spec.stages.size() > 1,
+                       .replicas = replica_axes(p->spec),
                        .grain = grain_of(*p),
                        .room = largest_part(p->spec)});
   }
   // Parameters that are used twice are cut alike in both places.
   for (const auto& p : aliases_) {
-    entries.push_back({.elements = p->local.elements(), .unit = p->unit, .alone = true});
+    entries.push_back({.elements = p->local.elements(),
+                       .unit = p->unit,
+                       .alone = true,
+                       .replicas = replica_axes(p->spec)});
     entries[p->alias_of->index].alone = true;
   }
   const auto bucket_elements = sharding_.bucket_bytes / static_cast<int64_t>(size_of(dtype));
-  layout_ = ShardLayout(entries, gradient_ranks(mesh_), bucket_elements, sharding_.zero >= 2);
+  layout_ = ShardLayout(entries, mesh_, bucket_elements, sharding_.zero >= 2);
 }
 
 Tensor ParameterSet::own_part(size_t bucket, const Tensor& all) const {
   if (sharding_.zero == 0) return all;
   const int64_t share = layout_.buckets()[bucket].share;
-  const int64_t rank = gradient_rank(coord_, mesh_);
+  const int64_t rank = rank_in(bucket);
   return all.slice(rank * share, (rank + 1) * share);
 }
 
@@ -145,7 +148,7 @@ std::vector<Tensor> ParameterSet::allocate_slots(Arena& arena, DType dtype) {
   for (const ShardLayout::Bucket& b : buckets) {
     int64_t& elements = unit_elements[b.unit];
     begin.push_back(elements);
-    elements += layout_.elements(b);
+    elements += b.elements();
   }
   std::array<int64_t, kSlots> sizes{};
   for (const auto& [unit, elements] : unit_elements) {
@@ -155,7 +158,7 @@ std::vector<Tensor> ParameterSet::allocate_slots(Arena& arena, DType dtype) {
   for (size_t s = 0; s < kSlots; ++s) slots[s] = arena.allocate({sizes[s]}, dtype);
   std::vector<Tensor> windows;
   for (size_t b = 0; b < buckets.size(); ++b) {
-    const int64_t end = begin[b] + layout_.elements(buckets[b]);
+    const int64_t end = begin[b] + buckets[b].elements();
     windows.push_back(slots[slot_of(buckets[b].unit)].slice(begin[b], end));
   }
   return windows;
@@ -179,7 +182,7 @@ void ParameterSet::allocate_values(Arena& arena, DType dtype) {
           original != nullptr ? original->own_values : arena.allocate({place.share}, dtype);
     } else {
       memory.values =
-          original != nullptr ? original->values : arena.allocate({layout_.elements(place)}, dtype);
+          original != nullptr ? original->values : arena.allocate({place.elements()}, dtype);
       memory.own_values = own_part(b, memory.values);
     }
   }
@@ -204,7 +207,7 @@ void ParameterSet::allocate_grads(Arena& arena, DType dtype) {
       memory.grads = windows[b];
       memory.own_grads = arena.allocate({place.share}, dtype);
     } else {
-      memory.grads = arena.allocate({layout_.elements(place)}, dtype);
+      memory.grads = arena.allocate({place.elements()}, dtype);
       memory.own_grads = own_part(b, memory.grads);
     }
     if (!sharding_.elastic) continue;
@@ -225,7 +228,7 @@ void ParameterSet::place(Parameter& p) {
   const bool all = sharding_.zero == 0;
   p.own = all ? ElementRange{0, elements} : share(p);
   // Where own elements begin in the memory of what this rank owns of the bucket.
-  const int64_t before = all ? 0 : gradient_rank(coord_, mesh_) * layout_.buckets()[bucket].share;
+  const int64_t before = all ? 0 : rank_in(bucket) * layout_.buckets()[bucket].share;
   const auto window = [&](const Tensor& whole) {
     return whole.slice(begin, begin + elements).view(p.local);
   };

@@ -129,8 +129,10 @@ class ParameterSet {
   // The share of a parameter's local elements that is this rank's among those that hold the same:
   // what it owns with ZeRO, and what it writes to checkpoints in any case.
   ElementRange share(const Parameter& parameter) const {
-    return layout_.share(parameter.index, gradient_rank(coord_, mesh_));
+    return layout_.share(parameter.index, rank_in(layout_.bucket_of(parameter.index)));
   }
+  // The number of this rank among those that share bucket `i`.
+  int rank_in(size_t i) const { return index_in(layout_.buckets()[i].replicas, coord_, mesh_); }
   // The elements of a parameter that this rank always has, as they are updated, and a flat window
   // on them: those it owns of masters, else those of values.
   struct Values {
@@ -138,7 +140,7 @@ class ParameterSet {
     Tensor elements;
   };
   Values kept_values(const Parameter& parameter) const;
-  // Whether every rank of the gradient group keeps the same.
+  // Whether every rank that holds the same keeps it whole.
   bool keeps_all_values() const {
     return sharding_.zero == 0 || (sharding_.zero < 3 && !has_masters_);
   }

@@ -154,12 +154,11 @@ std::vector<Region> clip(const std::vector<Region>& regions, ElementRange range)
 }
 
 bool is_owner(const ParamSpec& spec, const MeshCoord& coord, AxisSet axes) {
-  const int speaker = spec.stages.empty() ? 0 : spec.stages.front();
-  if (axes.contains(Axis::pp) && coord.pp != speaker) return false;
-  for (const Axis axis : {Axis::dp, Axis::cp, Axis::tp}) {
-    if (axes.contains(axis) && !is_split(spec, axis) && coord.index(axis) != 0) return false;
-  }
-  return true;
+  return std::ranges::all_of(kAxes, [&](const AxisInfo& a) {
+    if (!axes.contains(a.axis) || is_split(spec, a.axis)) return true;
+    const bool staged = a.axis == Axis::pp && !spec.stages.empty();
+    return coord.index(a.axis) == (staged ? spec.stages.front() : 0);
+  });
 }
 
 bool is_on_stage(const ParamSpec& spec, int stage) {
@@ -172,8 +171,10 @@ bool is_split(const ParamSpec& spec, Axis axis) {
                      [axis](const Split& s) { return s.axis == axis; });
 }
 
-AxisSet reduce_axes(const ParamSpec& spec) {
-  return AxisSet{Axis::dp, Axis::cp} | spec.place.grad_partial;
+AxisSet replica_axes(const ParamSpec& spec) {
+  AxisSet axes = data_axes();
+  for (const Split& s : spec.place.splits) axes = axes - AxisSet{s.axis};
+  return axes;
 }
 
 }  // namespace weft

@@ -102,11 +102,10 @@ struct ElementRange {
 // counts from the parameter's first element.
 std::vector<Region> clip(const std::vector<Region>& regions, ElementRange range);
 
-// Whether the rank at `coord` speaks for its regions: among the ranks that differ on `axes` alone
+// Whether the rank at `coord` owns its regions: among the ranks that differ on `axes` alone
 // and hold replicas of an element, exactly one does (index 0 on every replicating axis, the first
 // stage that holds it).
-bool is_owner(const ParamSpec& spec, const MeshCoord& coord,
-              AxisSet axes = {Axis::dp, Axis::cp, Axis::tp, Axis::pp});
+bool is_owner(const ParamSpec& spec, const MeshCoord& coord, AxisSet axes = every_axis());
 
 // Whether the ranks of pipeline stage `stage` hold the parameter.
 bool is_on_stage(const ParamSpec& spec, int stage);
@@ -114,8 +113,9 @@ bool is_on_stage(const ParamSpec& spec, int stage);
 // Whether the axis cuts the parameter.
 bool is_split(const ParamSpec& spec, Axis axis);
 
-// Axes over which the local gradient is summed: dp and cp, plus grad_partial.
-AxisSet reduce_axes(const ParamSpec& spec);
+// Axes whose ranks hold the same of the parameter and see other tokens: they sum its gradients and
+// share its optimizer state out.
+AxisSet replica_axes(const ParamSpec& spec);
 
 // The logical tensors of a parameter: its parts, or itself.
 std::vector<Part> parts_of(const ParamSpec& spec);

@@ -18,20 +18,15 @@ int64_t blocks(const ShardLayout::Entry& entry) {
 
 }  // namespace
 
-int gradient_rank(const MeshCoord& coord, const MeshShape& shape) {
-  return coord.dp * shape.cp + coord.cp;
-}
-
-int gradient_ranks(const MeshShape& shape) { return shape.dp * shape.cp; }
-
-ShardLayout::ShardLayout(std::span<const Entry> entries, int ranks, int64_t bucket_elements,
-                         bool within_units)
-    : ranks_(ranks), places_(entries.size()) {
+ShardLayout::ShardLayout(std::span<const Entry> entries, const MeshShape& mesh,
+                         int64_t bucket_elements, bool within_units)
+    : mesh_(mesh), places_(entries.size()) {
   const auto must_cut = [&](size_t at) {
     const Entry& before = entries[at - 1];
     const Entry& after = entries[at];
     return before.alone || after.alone || after.unit > before.unit + 1 ||
-           before.grain != after.grain || (within_units && after.unit != before.unit);
+           before.grain != after.grain || before.replicas != after.replicas ||
+           (within_units && after.unit != before.unit);
   };
   // From the end, because gradients become ready in that order: the last bucket of a step, which
   // nothing overlaps, is then the one that may be small.
@@ -40,7 +35,9 @@ ShardLayout::ShardLayout(std::span<const Entry> entries, int ranks, int64_t buck
   for (size_t i = entries.size(); i-- > 0;) {
     const int64_t taken = blocks(entries[i]) * kNormBlock;
     elements += taken;
-    if (entries[i].grain == Grain::whole) wanted = std::max(wanted, ranks * taken);
+    if (entries[i].grain == Grain::whole) {
+      wanted = std::max(wanted, mesh.size(entries[i].replicas) * taken);
+    }
     if (i > 0 && !must_cut(i) && elements < wanted) continue;
     add_bucket(entries, i, last);
     last = i;
@@ -51,7 +48,7 @@ ShardLayout::ShardLayout(std::span<const Entry> entries, int ranks, int64_t buck
   int64_t begin = 0;
   for (size_t b = 0; b < buckets_.size(); ++b) {
     buckets_[b].begin = begin;
-    begin += this->elements(buckets_[b]);
+    begin += buckets_[b].elements();
     for (size_t i = buckets_[b].first; i < buckets_[b].last; ++i) places_[i].bucket = b;
   }
 }
@@ -59,41 +56,45 @@ ShardLayout::ShardLayout(std::span<const Entry> entries, int ranks, int64_t buck
 void ShardLayout::add_bucket(std::span<const Entry> entries, size_t first, size_t last) {
   for (size_t i = first; i < last; ++i) places_[i].elements = entries[i].elements;
   const bool whole = entries[first].grain == Grain::whole;
-  const int64_t share =
-      whole ? place_whole(entries, first, last) : place_in_order(entries, first, last);
-  buckets_.push_back({first, last, entries[first].unit, share * kNormBlock, 0});
+  const AxisSet replicas = entries[first].replicas;
+  const int ranks = mesh_.size(replicas);
+  const int64_t share = whole ? place_whole(entries, first, last, ranks)
+                              : place_in_order(entries, first, last, ranks);
+  buckets_.push_back({first, last, entries[first].unit, share * kNormBlock, 0, replicas, ranks});
 }
 
 // Both return the blocks of a share.
-int64_t ShardLayout::place_in_order(std::span<const Entry> entries, size_t first, size_t last) {
+int64_t ShardLayout::place_in_order(std::span<const Entry> entries, size_t first, size_t last,
+                                    int ranks) {
   int64_t offset = 0;
   for (size_t i = first; i < last; ++i) {
     places_[i].offset = offset * kNormBlock;
     offset += blocks(entries[i]);
   }
-  return (offset + ranks_ - 1) / ranks_;
+  return (offset + ranks - 1) / ranks;
 }
 
-int64_t ShardLayout::place_whole(std::span<const Entry> entries, size_t first, size_t last) {
+int64_t ShardLayout::place_whole(std::span<const Entry> entries, size_t first, size_t last,
+                                 int ranks) {
   std::vector<size_t> order(last - first);
   std::iota(order.begin(), order.end(), first);
   std::ranges::stable_sort(order, std::ranges::greater(),
                            [&](size_t i) { return blocks(entries[i]); });
-  std::vector<int64_t> loads(static_cast<size_t>(ranks_), 0);
-  std::vector<int64_t> ranks(entries.size());
+  std::vector<int64_t> loads(static_cast<size_t>(ranks), 0);
+  std::vector<int64_t> owners(entries.size());
   for (const size_t i : order) {
     const auto least = std::ranges::min_element(loads);
-    ranks[i] = least - loads.begin();
+    owners[i] = least - loads.begin();
     places_[i].offset = *least * kNormBlock;  // in the rank's share, whose size follows
     *least += blocks(entries[i]);
   }
   const int64_t share = *std::ranges::max_element(loads);
-  for (const size_t i : order) places_[i].offset += ranks[i] * share * kNormBlock;
+  for (const size_t i : order) places_[i].offset += owners[i] * share * kNormBlock;
   return share;
 }
 
 int64_t ShardLayout::elements() const {
-  return buckets_.empty() ? 0 : buckets_.back().begin + elements(buckets_.back());
+  return buckets_.empty() ? 0 : buckets_.back().begin + buckets_.back().elements();
 }
 
 ElementRange ShardLayout::share(size_t parameter, int rank) const {

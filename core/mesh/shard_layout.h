@@ -1,10 +1,11 @@
-// ShardLayout: where the parameters of a rank lie in flat memory, and which share of it each rank
-// of the gradient group (dp and cp) owns.
+// ShardLayout: where the parameters of a rank lie in flat memory, and which share of it each of the
+// ranks owns that hold the same.
 //
 //   bucket    | p0            | p1   | p2         |..|     parameters start on a block of 1024
 //   shares    | rank 0     | rank 1     | rank 2     |     equal, whole blocks; the end is padding
 //
-// Parameters lie in forward order. A bucket is a run of them, the unit of one collective; since all
+// Parameters lie in forward order. A bucket is a run of them that the same ranks hold, the unit of
+// one collective; since all
 // shares of a bucket are equal, reduce-scatter and all-gather work in place, whatever the sizes.
 // Every block of kNormBlock elements has one owner.
 //
@@ -29,10 +30,6 @@
 
 namespace weft {
 
-// Number of the rank at `coord` in its gradient group, and the size of that group.
-int gradient_rank(const MeshCoord& coord, const MeshShape& shape);
-int gradient_ranks(const MeshShape& shape);
-
 // What ZeRO may cut: anywhere, or between parameters only.
 enum class Grain { elements, whole };
 
@@ -40,9 +37,10 @@ class ShardLayout {
  public:
   // What the layout needs to know of a parameter.
   struct Entry {
-    int64_t elements = 0;  // on this rank
-    int64_t unit = 0;      // of the model: embedding, a block, ...
-    bool alone = false;    // shares its bucket with no other
+    int64_t elements = 0;            // on this rank
+    int64_t unit = 0;                // of the model: embedding, a block, ...
+    bool alone = false;              // shares its bucket with no other
+    AxisSet replicas = data_axes();  // whose ranks hold the same
     Grain grain = Grain::elements;
     // Elements of the largest part that a tensor-parallel rank has of it, for Grain::whole: all of
     // them then find the same owner.
@@ -53,23 +51,26 @@ class ShardLayout {
     int64_t unit;        // of the first
     int64_t share;       // elements of each rank's share
     int64_t begin;       // of the bucket in the memory of all buckets
+    AxisSet replicas;    // whose ranks share it
+    int ranks;           // of those
+
+    int64_t elements() const { return share * ranks; }
   };
 
   ShardLayout() = default;
   // Buckets of at least `bucket_elements`, but never over a gap in the numbers of the units, nor of
-  // two grains, nor, if `within_units`, over the end of a unit.
-  ShardLayout(std::span<const Entry> entries, int ranks, int64_t bucket_elements,
+  // two groups or grains, nor, if `within_units`, over the end of a unit.
+  ShardLayout(std::span<const Entry> entries, const MeshShape& mesh, int64_t bucket_elements,
               bool within_units);
 
-  int ranks() const { return ranks_; }
   const std::vector<Bucket>& buckets() const { return buckets_; }
-  int64_t elements(const Bucket& bucket) const { return bucket.share * ranks_; }
   int64_t elements() const;  // of all buckets, padding and all
 
   size_t bucket_of(size_t parameter) const { return places_[parameter].bucket; }
   // First element of a parameter within its bucket.
   int64_t offset(size_t parameter) const { return places_[parameter].offset; }
-  // The elements of a parameter that lie in `rank`'s share; may be none.
+  // The elements of a parameter that lie in the share of number `rank` of its bucket's; may be
+  // none.
   ElementRange share(size_t parameter, int rank) const;
 
  private:
@@ -79,10 +80,10 @@ class ShardLayout {
     int64_t elements = 0;
   };
   void add_bucket(std::span<const Entry> entries, size_t first, size_t last);
-  int64_t place_in_order(std::span<const Entry> entries, size_t first, size_t last);
-  int64_t place_whole(std::span<const Entry> entries, size_t first, size_t last);
+  int64_t place_in_order(std::span<const Entry> entries, size_t first, size_t last, int ranks);
+  int64_t place_whole(std::span<const Entry> entries, size_t first, size_t last, int ranks);
 
-  int ranks_ = 1;
+  MeshShape mesh_;
   std::vector<Bucket> buckets_;  // in forward order
   std::vector<Place> places_;    // by parameter
 };

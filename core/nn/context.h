@@ -20,6 +20,16 @@
 
 namespace weft {
 
+// The ranks of an axis as a layer talks to them.
+struct AxisGroup {
+  Communicator* group = nullptr;  // null where there is nobody to talk to
+  // Where its collectives may run under what is computed; null: all are on the compute stream.
+  SideStream* side = nullptr;
+
+  int size() const { return group == nullptr ? 1 : group->size(); }
+  int rank() const { return group == nullptr ? 0 : group->rank(); }
+};
+
 struct Context {
   Ops& ops;
   Stream& stream;
@@ -40,15 +50,9 @@ struct Context {
   int64_t samples = 0;       // B
   int64_t first_sample = 0;  // global number
   TokenShare tokens;         // T = tokens.count
-  // The tensor-parallel group; null when one rank holds whole weights.
-  Communicator* tensor_group = nullptr;
-  // Where its collectives may run under a matrix product; null: all are on `stream`.
-  SideStream* tensor_side = nullptr;
-  // The context-parallel group, in the order of TokenShare::zigzag; null when a rank holds whole
-  // sequences.
-  Communicator* context_group = nullptr;
-  // Where its exchanges may run under attention; null: all are on `stream`.
-  SideStream* context_side = nullptr;
+  // Whom this rank shares the model with, by axis: tp shares weights and rows, cp sequences, in the
+  // order of TokenShare::zigzag.
+  PerAxis<AxisGroup> axes;
   // Told before each unit of the model; null when weights and gradients are always in place.
   UnitListener* units = nullptr;
 
@@ -67,15 +71,16 @@ struct Context {
     if (units != nullptr) units->before_unit(unit, pass, stream);
   }
 
-  bool first_tensor_rank() const { return tensor_group == nullptr || tensor_group->rank() == 0; }
+  const AxisGroup& tensor() const { return axes[Axis::tp]; }
+  bool first_tensor_rank() const { return tensor().rank() == 0; }
   int64_t all_rows() const { return samples * tokens.count; }  // R
   int64_t shared_rows() const {                                // S
-    return all_rows() / (tensor_group == nullptr ? 1 : tensor_group->size());
+    return all_rows() / tensor().size();
   }
 
   // This rank's rows of the residual stream among those of the whole batch.
   RowMap rows() const {
-    const int64_t before = tensor_group == nullptr ? 0 : tensor_group->rank() * shared_rows();
+    const int64_t before = tensor().rank() * shared_rows();
     return {first_sample, before, tokens};
   }
 

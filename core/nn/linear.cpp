@@ -37,7 +37,7 @@ void Linear::forward(const Tensor& x, const Tensor& y, Context& ctx, Activation 
 void Linear::backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved,
                       Context& ctx, Activation activation, const Tensor& activation_input) {
   ArenaScope scope(ctx.work);
-  if (shares_input_ && ctx.tensor_side != nullptr && !ctx.defer_weights) {
+  if (shares_input_ && ctx.tensor().side != nullptr && !ctx.defer_weights) {
     backward_overlapped(x, dy, dx, ctx);
     return;
   }
@@ -66,7 +66,7 @@ void Linear::backward_weights(Saved& saved, Context& ctx) {
 
 void Linear::backward_overlapped(const Tensor& x, const Tensor& dy, const Tensor& dx,
                                  Context& ctx) {
-  SideStream& side = *ctx.tensor_side;
+  SideStream& side = *ctx.tensor().side;
   side.follow(ctx.stream);
   const Tensor all_x = gather_rows(x, ctx, side.stream());
   side.stream().record(side.gathered());

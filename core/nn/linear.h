@@ -9,7 +9,8 @@
 // The bias of the last form is added by the first rank alone, before the sum.
 //
 // Where the input is shared, backward needs x gathered for the weight gradient alone and dx summed
-// for nobody in this layer. With ctx.tensor_side each collective runs under the other's product:
+// for nobody in this layer. With a side stream of the axis each collective runs under the other's
+// product:
 //
 //   side stream      | gather x      | sum and share dx |
 //   compute stream   | dx's product  | dW, db           |
@@ -49,7 +50,7 @@ class Linear {
   int64_t first_out() const { return weight_.first_row; }
 
  private:
-  // backward, weight gradients included, where the input is shared and ctx.tensor_side is there.
+  // backward, weight gradients included, where the input is shared and the axis has a side stream.
   void backward_overlapped(const Tensor& x, const Tensor& dy, const Tensor& dx, Context& ctx);
   // x shared out where the layer shares it; dy of all rows.
   void add_gradients(const Tensor& x, const Tensor& dy, Context& ctx);

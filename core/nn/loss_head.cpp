@@ -32,13 +32,14 @@ struct Stats {
 
 // Turns each rank's statistics of its part of the vocabulary into those of the whole.
 void combine(const Stats& stats, Context& ctx) {
-  if (ctx.tensor_group == nullptr) return;
+  Communicator* group = ctx.tensor().group;
+  if (group == nullptr) return;
   ctx.ops(op::Copy{.from = stats.max(), .to = stats.local_max()}, ctx.stream);
-  ctx.tensor_group->all_reduce(stats.max(), ReduceOp::max, ctx.stream);
+  group->all_reduce(stats.max(), ReduceOp::max, ctx.stream);
   ctx.ops(op::RescaleSums{.sum = stats.sum(), .from = stats.local_max(), .to = stats.max()},
           ctx.stream);
-  ctx.tensor_group->all_reduce(stats.sum(), ReduceOp::sum, ctx.stream);
-  ctx.tensor_group->all_reduce(stats.target(), ReduceOp::sum, ctx.stream);
+  group->all_reduce(stats.sum(), ReduceOp::sum, ctx.stream);
+  group->all_reduce(stats.target(), ReduceOp::sum, ctx.stream);
 }
 
 int64_t chunk_rows(int64_t rows, int64_t width, DType dtype, size_t bytes) {

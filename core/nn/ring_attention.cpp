@@ -9,7 +9,8 @@ namespace {
 // travel until finish(), beside what is enqueued on ctx.stream in between.
 class Ring {
  public:
-  explicit Ring(Context& ctx) : ctx_(ctx), group_(ctx.context_group) {}
+  explicit Ring(Context& ctx)
+      : ctx_(ctx), group_(ctx.axes[Axis::cp].group), side_(ctx.axes[Axis::cp].side) {}
 
   int size() const { return group_ == nullptr ? 1 : group_->size(); }
 
@@ -27,17 +28,16 @@ class Ring {
   void start() {
     const std::span<const P2P> messages(messages_.data(), count_);
     count_ = 0;
-    if (ctx_.context_side == nullptr) {
+    if (side_ == nullptr) {
       group_->exchange(messages, ctx_.stream);
       return;
     }
-    SideStream& side = *ctx_.context_side;
-    side.follow(ctx_.stream);
-    group_->exchange(messages, side.stream());
-    side.stream().record(side.gathered());
+    side_->follow(ctx_.stream);
+    group_->exchange(messages, side_->stream());
+    side_->stream().record(side_->gathered());
   }
   void finish() {
-    if (ctx_.context_side != nullptr) ctx_.stream.wait(ctx_.context_side->gathered());
+    if (side_ != nullptr) ctx_.stream.wait(side_->gathered());
   }
 
  private:
@@ -45,6 +45,7 @@ class Ring {
 
   Context& ctx_;
   Communicator* group_;
+  SideStream* side_;
   std::array<P2P, 4> messages_;
   size_t count_ = 0;
 };

@@ -5,14 +5,14 @@ namespace weft {
 Tensor gather_rows(const Tensor& x, Context& ctx) { return gather_rows(x, ctx, ctx.stream); }
 
 Tensor gather_rows(const Tensor& x, Context& ctx, Stream& stream) {
-  if (ctx.tensor_group == nullptr) return x;
+  if (ctx.tensor().group == nullptr) return x;
   const Tensor all = ctx.work.allocate({ctx.all_rows(), x.shape().back()}, x.dtype());
-  ctx.tensor_group->all_gather(x, all, stream);
+  ctx.tensor().group->all_gather(x, all, stream);
   return all;
 }
 
 Tensor partial_rows(const Tensor& y, Context& ctx) {
-  if (ctx.tensor_group == nullptr) return y;
+  if (ctx.tensor().group == nullptr) return y;
   return ctx.work.allocate({ctx.all_rows(), y.shape().back()}, y.dtype());
 }
 
@@ -21,8 +21,8 @@ void sum_and_share(const Tensor& partial, const Tensor& y, Context& ctx) {
 }
 
 void sum_and_share(const Tensor& partial, const Tensor& y, Context& ctx, Stream& stream) {
-  if (ctx.tensor_group == nullptr) return;
-  ctx.tensor_group->reduce_scatter(partial, y, stream);
+  if (ctx.tensor().group == nullptr) return;
+  ctx.tensor().group->reduce_scatter(partial, y, stream);
 }
 
 }  // namespace weft

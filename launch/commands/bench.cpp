@@ -22,7 +22,7 @@ struct Arguments {
 // Checked for as many ranks; data need not be named.
 RunConfig load_for(const Arguments& args, int ranks) {
   const MeshConfig mesh = load_config(args.config, args.sets).mesh;
-  const int64_t model_ranks = mesh.tp * mesh.cp * mesh.pp;
+  const int64_t model_ranks = mesh.model_ranks();
   if (ranks % model_ranks != 0) {
     fail(ErrorKind::config,
          "the job's {} ranks are not a multiple of mesh tp {} * cp {} * pp {} = {}; start {}",

@@ -106,7 +106,7 @@ struct LayoutArguments {
 // The configuration with a mesh of exactly the ranks it is planned for.
 RunConfig planned_config(const LayoutArguments& args) {
   RunConfig config = load_config(args.config, args.sets);
-  const int64_t model_ranks = config.mesh.tp * config.mesh.pp * config.mesh.cp;
+  const int64_t model_ranks = config.mesh.model_ranks();
   const int64_t world = args.world.value_or(config.mesh.dp.value_or(1) * model_ranks);
   if (world % model_ranks != 0) {
     fail(ErrorKind::config, "--world {} is not a multiple of tp {} * pp {} * cp {} = {}; try {}",

@@ -101,7 +101,7 @@ void check_schedule(const RunConfig& config, Violations& out) {
 std::optional<int64_t> check_mesh(const MeshConfig& mesh, std::optional<int64_t> world_size,
                                   Violations& out) {
   if (!world_size) return mesh.dp;
-  const int64_t model_ranks = mesh.tp * mesh.pp * mesh.cp;
+  const int64_t model_ranks = mesh.model_ranks();
   if (!mesh.dp && *world_size % model_ranks == 0) return *world_size / model_ranks;
   if (mesh.dp && *mesh.dp * model_ranks == *world_size) return mesh.dp;
   out.push_back(

@@ -1,6 +1,7 @@
 #include "launch/step/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "launch/step/engine_work.h"
@@ -13,6 +14,9 @@ namespace weft {
 
 namespace {
 
+// The axes whose ranks talk within layers.
+constexpr std::array kLayerAxes{Axis::tp, Axis::cp};
+
 // Levels of the tree over the micro-batches of a rank.
 int tree_levels(int64_t micro_batches) {
   int levels = 0;
@@ -22,7 +26,7 @@ int tree_levels(int64_t micro_batches) {
 
 Sharding sharding_of(const RunConfig& config, const BatchPlan& plan, const MeshShape& mesh) {
   // A GPU alone has nobody to share with, and no group whose calls would copy.
-  const bool alone = config.device == DeviceKind::cuda && mesh.dp * mesh.cp == 1;
+  const bool alone = config.device == DeviceKind::cuda && mesh.size(data_axes()) == 1;
   return {.zero = alone ? 0 : static_cast<int>(config.mesh.zero),
           .bucket_bytes = config.train.bucket_size_mib << 20,
           .elastic = config.elastic(),
@@ -61,7 +65,7 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
                   sharding_of(config, plan_, rank.mesh.shape())),
       model_(config.model, partition_, parameters_),
       optimizer_(make_optimizer(config.optimizer, static_cast<uint64_t>(config.seed), parameters_)),
-      norm_(parameters_),
+      norm_(parameters_, rank.mesh, rank.device, rank.communication),
       control_(config.scales_loss() ? std::optional(config.loss_scale) : std::nullopt),
       shared_gradients_(parameters_),
       executor_(rank.mesh, rank.device, rank.compute),
@@ -69,10 +73,12 @@ Engine::Engine(const RunConfig& config, const RankResources& rank, const AdmitMe
       passes_(rank.recorder, rank.ops, rank.compute),
       inputs_(rank.device, rank.compute, plan_.rows(), sequence_length_, share_),
       report_(rank.device, rank.compute) {
-  WEFT_CHECK(rank.recorder == nullptr || groups().nobody(),
+  WEFT_CHECK(rank.recorder == nullptr || groups().values == PerAxis<Communicator*>().values,
              "passes with collectives in them cannot be recorded");
-  if (rank.tensor_side != nullptr) tensor_side_.emplace(rank.device, *rank.tensor_side);
-  if (rank.context_side != nullptr) context_side_.emplace(rank.device, *rank.context_side);
+  for (const AxisInfo& a : kAxes) {
+    Stream* side = rank.sides[a.axis];
+    if (side != nullptr) sides_[a.axis] = std::make_unique<SideStream>(rank.device, *side);
+  }
   freeze(parameters_, config.optimizer.freeze);
   EngineMemory plan;
   lay_out(plan, train_plan_.slots);
@@ -131,15 +137,16 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
 // and the result what operations need beside them.
 size_t Engine::rehearse(EngineMemory& memory) {
   const std::unique_ptr<Ops> counting = make_counting_ops(rank_.ops.working_memory());
-  const auto counted = [&](Axis axis) {  // collectives that move nothing
+  // Collectives that move nothing.
+  PerAxis<std::unique_ptr<Communicator>> counted;
+  PerAxis<Communicator*> nobody;
+  for (const Axis axis : kLayerAxes) {
     const int size = rank_.mesh.shape().extent(axis);
-    if (size == 1) return std::unique_ptr<Communicator>();
-    return make_counting_communicator(std::string(name(axis)), rank_.mesh.coord().index(axis),
-                                      size);
-  };
-  const std::unique_ptr<Communicator> tensor = counted(Axis::tp);
-  const std::unique_ptr<Communicator> around = counted(Axis::cp);
-  const ModelGroups nobody{.tensor = tensor.get(), .context = around.get()};
+    if (size == 1) continue;
+    counted[axis] =
+        make_counting_communicator(std::string(name(axis)), rank_.mesh.coord().index(axis), size);
+    nobody[axis] = counted[axis].get();
+  }
   Context training = context(memory, *counting, nobody, 1, 0, true);
   Context evaluation = context(memory, *counting, nobody, 1, 0, false);
   UnitMemory& unit = memory.units.front();
@@ -154,15 +161,20 @@ size_t Engine::rehearse(EngineMemory& memory) {
   return counting->reserved();
 }
 
-ModelGroups Engine::groups() {
-  const auto group = [&](Axis axis) {
-    return rank_.mesh.shape().extent(axis) > 1 ? &rank_.mesh.axis(axis) : nullptr;
-  };
-  return {.tensor = group(Axis::tp), .context = group(Axis::cp)};
+PerAxis<Communicator*> Engine::groups() {
+  PerAxis<Communicator*> groups;
+  for (const Axis axis : kLayerAxes) {
+    if (rank_.mesh.shape().extent(axis) > 1) groups[axis] = &rank_.mesh.axis(axis);
+  }
+  return groups;
 }
 
-Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,
-                        int64_t first_sample, bool training) {
+Context Engine::context(EngineMemory& memory, Ops& ops, const PerAxis<Communicator*>& groups,
+                        int64_t update, int64_t first_sample, bool training) {
+  PerAxis<AxisGroup> axes;
+  for (const AxisInfo& a : kAxes) {
+    if (groups[a.axis] != nullptr) axes[a.axis] = {groups[a.axis], sides_[a.axis].get()};
+  }
   return {.ops = ops,
           .stream = rank_.compute,
           .work = memory.workspace,
@@ -176,10 +188,7 @@ Context Engine::context(EngineMemory& memory, Ops& ops, const ModelGroups& group
           .samples = plan_.rows(),
           .first_sample = first_sample,
           .tokens = share_,
-          .tensor_group = groups.tensor,
-          .tensor_side = tensor_side_ && groups.tensor != nullptr ? &*tensor_side_ : nullptr,
-          .context_group = groups.context,
-          .context_side = context_side_ ? &*context_side_ : nullptr,
+          .axes = axes,
           .units = data_parallel_ ? data_parallel_->units() : nullptr};
 }
 
@@ -235,11 +244,7 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   report_.reset(stop, vote);
   accumulate(update, first_sample, fill);
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
-  norm_.sum_blocks(rank_.ops, rank_.compute);
-  if (parameters_.sharding().zero > 0) sum_over(rank_.mesh.gradient(), norm_.blocks());
-  rank_.mesh.axis(Axis::pp).all_reduce(norm_.blocks(), ReduceOp::sum, rank_.compute);
-  norm_.combine(config_.train.clip_norm, control_.loss_scale(), rank_.mesh, rank_.ops,
-                rank_.compute);
+  norm_.compute(config_.train.clip_norm, control_.loss_scale(), rank_.ops, rank_.compute);
   control_.decide(norm_.norm(), rank_.ops, rank_.compute);
   optimizer_->step({.lr = lr, .clip = norm_.clip(), .update = control_.update()}, rank_.ops,
                    rank_.compute, data_parallel_->updates());

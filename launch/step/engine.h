@@ -34,23 +34,11 @@ struct RankResources {
   Stream& compute;        // also of collectives of the tensor-parallel axis
   Stream& communication;  // of the collectives over the gradient group
   Ops& ops;
-  // For collectives of the tensor-parallel axis that run under matrix products; null: all of that
-  // axis are in `compute`.
-  Stream* tensor_side = nullptr;
-  // For the exchanges of the context-parallel axis, which run under attention; null: those are in
-  // `compute`.
-  Stream* context_side = nullptr;
+  // By axis, for collectives that run under what is computed; null: those are in `compute`.
+  PerAxis<Stream*> sides = {};
   // Of work on `compute` through `ops`, without tensor and context parallelism; null: the passes of
   // every micro-batch are enqueued anew.
   Recorder* recorder = nullptr;
-};
-
-// The groups that the layers of a rank talk in; null where they have nobody to talk to.
-struct ModelGroups {
-  Communicator* tensor = nullptr;
-  Communicator* context = nullptr;
-
-  bool nobody() const { return tensor == nullptr && context == nullptr; }
 };
 
 struct StepResult {
@@ -120,9 +108,10 @@ class Engine {
   bool may_skip(const UpdateControl::State& before) const;
   void lay_out(EngineMemory& memory, int slots);
   size_t rehearse(EngineMemory& memory);
-  Context context(EngineMemory& memory, Ops& ops, const ModelGroups& groups, int64_t update,
-                  int64_t first_sample, bool training);
-  ModelGroups groups();
+  Context context(EngineMemory& memory, Ops& ops, const PerAxis<Communicator*>& groups,
+                  int64_t update, int64_t first_sample, bool training);
+  // Those that the layers of a rank talk in; null where they have nobody to talk to.
+  PerAxis<Communicator*> groups();
   Shape activation() const;  // [S,C]
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over(Communicator& group, const Tensor& values);
@@ -150,8 +139,7 @@ class Engine {
   Snapshot snapshot_;
   std::unique_ptr<DataParallel> data_parallel_;
   std::unique_ptr<Event> handover_;
-  std::optional<SideStream> tensor_side_;
-  std::optional<SideStream> context_side_;
+  PerAxis<std::unique_ptr<SideStream>> sides_;
   RecordedPasses passes_;
   InputStaging inputs_;
   BatchReport report_;

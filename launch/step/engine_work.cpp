@@ -30,7 +30,7 @@ void Engine::Work::report_loss(const Step& unit, const MicroBatch& batch) {
 bool Engine::Work::may_record(const Step& unit, Pass pass) const {
   if (engine_.data_parallel_->acts_within(pass)) return false;
   const bool last = unit.microbatch + 1 == engine_.plan_.micro_batches();
-  const bool alone = engine_.rank_.mesh.gradient().size() == 1;
+  const bool alone = engine_.rank_.mesh.shape().size(data_axes()) == 1;
   return pass == Pass::forward || alone || !last;
 }
 

@@ -17,6 +17,13 @@ Bootstrap& with_room(Bootstrap& job, int threads) {
   return job;
 }
 
+PerAxis<std::unique_ptr<Stream>> make_sides(const MeshConfig& mesh, Device& device) {
+  PerAxis<std::unique_ptr<Stream>> sides;
+  if (mesh.tp > 1) sides[Axis::tp] = device.make_stream(StreamKind::communication);
+  if (mesh.cp > 1) sides[Axis::cp] = device.make_stream(StreamKind::communication);
+  return sides;
+}
+
 }  // namespace
 
 RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
@@ -32,8 +39,7 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
                           .deterministic = config.determinism != Determinism::none})),
       compute(device->make_stream(StreamKind::compute)),
       communication(device->make_stream(StreamKind::communication)),
-      tensor_side(config.mesh.tp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
-      context_side(config.mesh.cp > 1 ? device->make_stream(StreamKind::communication) : nullptr),
+      sides(make_sides(config.mesh, *device)),
       ops(make_ops(*device)),
       recorder(config.cuda.graphs ? make_recorder(*device) : nullptr),
       gpu_groups(make_device_bootstrap(job, *device,
@@ -64,13 +70,14 @@ MemoryOnOffer RankMachine::memory_on_offer() const {
 }
 
 RankResources RankMachine::resources(Mesh& mesh, Ops& with) {
+  PerAxis<Stream*> side_streams;
+  for (const AxisInfo& a : kAxes) side_streams[a.axis] = sides[a.axis].get();
   return {.mesh = mesh,
           .device = *device,
           .compute = *compute,
           .communication = *communication,
           .ops = with,
-          .tensor_side = tensor_side.get(),
-          .context_side = context_side.get(),
+          .sides = side_streams,
           .recorder = recorder.get()};
 }
 

@@ -29,8 +29,7 @@ struct RankMachine {
   std::unique_ptr<Device> device;
   std::unique_ptr<Stream> compute;
   std::unique_ptr<Stream> communication;
-  std::unique_ptr<Stream> tensor_side;   // where there is tensor parallelism
-  std::unique_ptr<Stream> context_side;  // where there is context parallelism
+  PerAxis<std::unique_ptr<Stream>> sides;  // of the axes that talk within layers
   std::unique_ptr<Ops> ops;
   std::unique_ptr<Recorder> recorder;     // with cuda.graphs
   std::unique_ptr<Bootstrap> gpu_groups;  // where several ranks compute on GPUs

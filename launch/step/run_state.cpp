@@ -177,7 +177,7 @@ RunState run_state_of(const CheckpointReader& reader) {
 std::vector<Shard> shards_of(const ParameterSet& parameters, const Optimizer& optimizer) {
   std::vector<Shard> shards;
   for (const auto& p : parameters) {
-    if (!is_owner(p->spec, parameters.coord(), {Axis::tp, Axis::pp})) continue;
+    if (!is_owner(p->spec, parameters.coord(), every_axis() - replica_axes(p->spec))) continue;
     const std::vector<Region> held = regions(p->spec, parameters.mesh(), parameters.coord());
     for (const Region& r : clip(held, parameters.share(*p))) {
       const auto add = [&](std::string_view kind, const Tensor& own) {

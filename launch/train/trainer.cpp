@@ -135,8 +135,11 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
 std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
   std::vector<SpanRecorder::Lane> streams{{"compute", machine_.compute.get()},
                                           {"communication", machine_.communication.get()}};
-  if (machine_.tensor_side) streams.push_back({"tensor parallel", machine_.tensor_side.get()});
-  if (machine_.context_side) streams.push_back({"context parallel", machine_.context_side.get()});
+  constexpr std::array<std::pair<Axis, const char*>, 2> kSides{
+      {{Axis::tp, "tensor parallel"}, {Axis::cp, "context parallel"}}};
+  for (const auto& [axis, name] : kSides) {
+    if (machine_.sides[axis]) streams.push_back({name, machine_.sides[axis].get()});
+  }
   return streams;
 }
 

@@ -47,8 +47,8 @@ std::vector<Piece> pieces(ParameterSet& set, const Reader& reader, const HeldOf&
   std::vector<Piece> all;
   for (const auto& p : set) {
     const Held held = held_of(*p);
-    const AxisSet replicating = held.replicated ? AxisSet{Axis::dp, Axis::cp} : AxisSet{};
-    const bool owner = is_owner(p->spec, set.coord(), replicating | AxisSet{Axis::tp, Axis::pp});
+    const AxisSet sharing = held.replicated ? AxisSet{} : replica_axes(p->spec);
+    const bool owner = is_owner(p->spec, set.coord(), every_axis() - sharing);
     for (const Region& r : clip(regions(p->spec, set.mesh(), set.coord()), held.range)) {
       const int64_t begin = r.local_begin - held.range.begin;
       all.push_back(

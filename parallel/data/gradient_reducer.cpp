@@ -55,12 +55,13 @@ void GradientReducer::reduce(size_t bucket, Stream& stream) {
   stream.record(*buckets_[bucket].ready);
   communication_.wait(*buckets_[bucket].ready);
   const ParameterSet::BucketMemory& memory = parameters_.bucket(bucket);
+  Communicator& group = mesh_.group(parameters_.layout().buckets()[bucket].replicas);
   if (parameters_.sharding().zero == 0) {
-    mesh_.gradient().all_reduce(memory.grads, ReduceOp::sum, communication_);
+    group.all_reduce(memory.grads, ReduceOp::sum, communication_);
     return;
   }
-  mesh_.gradient().reduce_scatter(memory.grads, memory.own_grads, communication_);
-  const int64_t begin = mesh_.gradient().rank() * memory.own_grads.elements();
+  group.reduce_scatter(memory.grads, memory.own_grads, communication_);
+  const int64_t begin = group.rank() * memory.own_grads.elements();
   const int64_t end = begin + memory.own_grads.elements();
   ops_(op::Fill{.x = memory.grads.slice(0, begin), .value = 0}, communication_);
   ops_(op::Fill{.x = memory.grads.slice(end, memory.grads.elements()), .value = 0}, communication_);

@@ -41,11 +41,12 @@ void GradientSharder::reduce(size_t bucket, Stream& stream) {
   Bucket& state = buckets_[bucket];
   const ShardLayout::Bucket& place = parameters_.layout().buckets()[bucket];
   const Tensor& grads = parameters_.bucket(bucket).grads;
-  const int64_t begin = mesh_.gradient().rank() * place.share;
+  Communicator& group = mesh_.group(place.replicas);
+  const int64_t begin = group.rank() * place.share;
   const Tensor own = grads.slice(begin, begin + place.share);
   stream.record(*state.ready);
   communication_.wait(*state.ready);
-  mesh_.gradient().reduce_scatter(grads, own, communication_);
+  group.reduce_scatter(grads, own, communication_);
   add_leaf(bucket, own);
   ops_(op::Fill{.x = grads, .value = 0}, communication_);
   communication_.record(*cleared_[ParameterSet::slot_of(place.unit)]);

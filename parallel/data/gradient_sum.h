@@ -22,7 +22,7 @@ class GradientSum : public GradientListener, public UnitListener {
 // The sum over the tensor-parallel ranks of a gradient of which each has a part; nothing for
 // others.
 inline void sum_over_tensor_ranks(const Parameter& parameter, Mesh& mesh, Stream& stream) {
-  if (mesh.shape().tp == 1 || !reduce_axes(parameter.spec).contains(Axis::tp)) return;
+  if (mesh.shape().tp == 1 || !parameter.spec.place.grad_partial.contains(Axis::tp)) return;
   mesh.axis(Axis::tp).all_reduce(parameter.grad, ReduceOp::sum, stream);
 }
 

@@ -26,7 +26,7 @@ void UnitGatherer::gather(int64_t unit, Stream& stream) {
   for (size_t b = 0; b < buckets.size(); ++b) {
     if (buckets[b].unit != unit) continue;
     const ParameterSet::BucketMemory& memory = parameters_.bucket(b);
-    mesh_.gradient().all_gather(memory.own_values, memory.values, communication_);
+    mesh_.group(buckets[b].replicas).all_gather(memory.own_values, memory.values, communication_);
   }
   Slot& slot = slot_of(unit);
   communication_.record(*slot.gathered);

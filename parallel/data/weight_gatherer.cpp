@@ -15,11 +15,12 @@ WeightGatherer::WeightGatherer(ParameterSet& parameters, Mesh& mesh, Device& dev
 
 void WeightGatherer::value_updated(const Parameter& parameter, Stream& stream) {
   const size_t bucket = parameters_.layout().bucket_of(parameter.index);
-  if (parameter.index + 1 < parameters_.layout().buckets()[bucket].last) return;
+  const ShardLayout::Bucket& place = parameters_.layout().buckets()[bucket];
+  if (parameter.index + 1 < place.last) return;
   stream.record(*updated_[bucket]);
   communication_.wait(*updated_[bucket]);
   const ParameterSet::BucketMemory& memory = parameters_.bucket(bucket);
-  mesh_.gradient().all_gather(memory.own_values, memory.values, communication_);
+  mesh_.group(place.replicas).all_gather(memory.own_values, memory.values, communication_);
 }
 
 void WeightGatherer::finish(Stream& stream) {

@@ -87,9 +87,9 @@ TEST(Mesh, RankInEveryGroupIsItsCoordinate) {
     }
     EXPECT_EQ(mesh.world().rank(), rank);
     EXPECT_EQ(mesh.world().size(), 48);
-    EXPECT_EQ(mesh.gradient().size(), 6);
-    EXPECT_EQ(mesh.gradient().rank(), mesh.coord().dp * shape.cp + mesh.coord().cp);
-    EXPECT_EQ(mesh.gradient().axis(), "dp+cp");
+    EXPECT_EQ(mesh.group(data_axes()).size(), 6);
+    EXPECT_EQ(mesh.group(data_axes()).rank(), mesh.coord().dp * shape.cp + mesh.coord().cp);
+    EXPECT_EQ(mesh.group(data_axes()).axis(), "dp+cp");
   }
 }
 

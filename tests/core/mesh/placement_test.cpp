@@ -91,8 +91,8 @@ TEST(Placement, OwnersCoverEachElementOnce) {
                          .stages = {},
                          .parts = {}};
     expect_each_element_once(norm, mesh, 7);
-    EXPECT_TRUE(reduce_axes(norm).contains(Axis::tp));
-    EXPECT_FALSE(reduce_axes(columns).contains(Axis::tp));
+    EXPECT_EQ(replica_axes(norm), data_axes());
+    EXPECT_EQ(replica_axes(columns), data_axes());
   }
 }
 

@@ -101,8 +101,8 @@ class Layer {
                 .work = work_,
                 .samples = 1,
                 .tokens = TokenShare::whole(kRows),
-                .tensor_group = &group_,
-                .tensor_side = side};
+                .axes = {}};
+    ctx.axes[Axis::tp] = {&group_, side};
     linear_.backward(x_, dy_, dx_, saved_, ctx);
     return {values(dx_), values(weight_.grad), values(bias_.grad)};
   }

@@ -51,6 +51,12 @@ class ListedOps final : public OpObserver {
   Calls& calls_;
 };
 
+PerAxis<AxisGroup> only(Axis axis, const AxisGroup& group) {
+  PerAxis<AxisGroup> axes;
+  axes[axis] = group;
+  return axes;
+}
+
 struct Fixture {
   Calls calls;
   ListedRing ring{calls};
@@ -65,7 +71,7 @@ struct Fixture {
               .work = work,
               .samples = 2,
               .tokens = TokenShare::zigzag(24, 1, 3),
-              .context_group = &ring};
+              .axes = only(Axis::cp, {&ring})};
   AttentionSpec args{.heads = 3, .kv_heads = 3, .head_dim = 5, .queries = ctx.tokens};
   Tensor qkv = work.allocate({2, 8, 3 * 3 * 5}, DType::f32);
   Tensor out = work.allocate({2, 8, 3 * 5}, DType::f32);
@@ -93,7 +99,7 @@ TEST(RingAttention, BringsGradientsHomeOneStepBehindTheirBlock) {
 
 TEST(RingAttention, IsOneCallWithoutAGroup) {
   Fixture f;
-  f.ctx.context_group = nullptr;
+  f.ctx.axes[Axis::cp].group = nullptr;
   ring_attention_forward(f.args, f.qkv, f.out, f.lse, f.ctx);
   ring_attention_backward(f.args, f.out, f.qkv, f.out, f.lse, f.qkv, f.ctx);
   EXPECT_EQ(f.calls, (Calls{"attention_forward", "attention_backward"}));

@@ -156,7 +156,8 @@ TEST_P(KeptMemory, ShrinksWithThePolicyAndGoesWithBackward) {
                   .recompute = policy,
                   .samples = s.samples,
                   .tokens = TokenShare::whole(s.tokens),
-                  .tensor_group = s.tp > 1 ? group.get() : nullptr};
+                  .axes = {}};
+      ctx.axes[Axis::tp].group = s.tp > 1 ? group.get() : nullptr;
       for (int chunk = 0; chunk < s.chunks; ++chunk) {
         gpt.forward(chunk, batch, gpt.part(chunk).embeds ? Tensor() : boundary, saved, ctx);
         size_t& most = before[static_cast<size_t>(chunk)];

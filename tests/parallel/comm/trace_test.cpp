@@ -59,7 +59,7 @@ TEST(Trace, CountingPredictsWhatRanksRecord) {
   const MeshShape shape{.dp = 2, .tp = 2};
   const auto work = [](Mesh& mesh, const Tensor& t, const Tensor& part, Stream& stream) {
     mesh.axis(Axis::tp).all_reduce(t, ReduceOp::sum, stream);
-    mesh.gradient().reduce_scatter(t, part, stream);
+    mesh.group(data_axes()).reduce_scatter(t, part, stream);
     mesh.world().broadcast(t, 1, stream);
     mesh.axis(Axis::pp).all_reduce(t, ReduceOp::sum, stream);
   };

@@ -80,7 +80,7 @@ TEST(Job, MeshReducesAlongItsAxes) {
   std::vector<int64_t> ones{1, 1 + mesh.coord().tp};
   mesh.axis(Axis::tp).all_reduce(tensor_of(ones), ReduceOp::sum, stream);
   EXPECT_EQ(ones, (std::vector<int64_t>{2, 3}));
-  mesh.gradient().all_reduce(tensor_of(ones), ReduceOp::sum, stream);
+  mesh.group(data_axes()).all_reduce(tensor_of(ones), ReduceOp::sum, stream);
   EXPECT_EQ(ones[0], bootstrap.size());
   mesh.axis(Axis::pp).all_reduce(tensor_of(ones), ReduceOp::sum, stream);
   EXPECT_EQ(ones[0], bootstrap.size());
