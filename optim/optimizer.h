@@ -46,7 +46,7 @@ class Optimizer {
   // Updates what this rank owns of every member, and of its value where that is a rounded copy.
   // Owned gradients are zero afterwards, also where there is no update. Weight decay applies to the
   // members whose spec says so. Frozen members are left alone, gradients too. Goes unit by unit of
-  // the model, and tells `listener` (may be null) each member when it is updated.
+  // the model, and notifies `listener` (may be null) each member when it is updated.
   virtual void step(const UpdateInputs& inputs, Ops& ops, Stream& stream,
                     UpdateListener* listener = nullptr) = 0;
 

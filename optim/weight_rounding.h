@@ -34,7 +34,7 @@ inline constexpr std::string_view kRoundedWeight = "rounded";
 
 // Makes the values that this rank owns from master weights that came from elsewhere, as update
 // number `update` left them; 0: to nearest. Where there are no masters there is nothing to do.
-// Tells `listener` (may be null) of every parameter, in order of registration.
+// Notifies `listener` (may be null) of every parameter, in order of registration.
 void round_weights(const OptimizerConfig& config, uint64_t seed, int64_t update,
                    const ParameterSet& parameters, Ops& ops, Stream& stream,
                    UpdateListener* listener);

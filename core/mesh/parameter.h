@@ -169,16 +169,16 @@ class ParameterSet {
   std::vector<BucketMemory> buckets_;
 };
 
-// Told for each use of a parameter when its gradient of a micro-batch has been added on this rank;
-// compute on `stream` up to this call has produced it. Parameters come nearly in reverse order of
-// registration, and each one's micro-batches in order.
+// Notified for each use of a parameter when its gradient of a micro-batch has been added on this
+// rank; compute on `stream` up to this call has produced it. Parameters come nearly in reverse
+// order of registration, and each one's micro-batches in order.
 class GradientListener {
  public:
   virtual ~GradientListener() = default;
   virtual void gradient_ready(Parameter& parameter, Stream& stream) = 0;
 };
 
-// Told when the optimizer has written what this rank owns of a parameter's value; compute on
+// Notified when the optimizer has written what this rank owns of a parameter's value; compute on
 // `stream` up to this call has done it. Parameters come in order of registration.
 class UpdateListener {
  public:

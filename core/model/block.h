@@ -12,6 +12,7 @@
 #include "core/nn/attention.h"
 #include "core/nn/mlp.h"
 #include "core/nn/norm.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 

@@ -11,6 +11,7 @@
 #include "core/model/gpt_partition.h"
 #include "core/nn/embedding.h"
 #include "core/nn/loss_head.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 
@@ -41,10 +42,10 @@ class Gpt {
   Tensor forward(int chunk, const MicroBatch& batch, const Tensor& in, Saved& saved, Context& ctx);
   // grad [S,C] holds the gradient of forward's output on entry (anything where the chunk has the
   // head) and of its input on return (nothing of meaning where it embeds). Adds to every gradient,
-  // and tells ctx of each.
+  // and notifies ctx of each.
   void backward(int chunk, const MicroBatch& batch, const Tensor& grad, Saved& saved, Context& ctx);
   // The weight gradients that backward left out when ctx.defer_weights; until this call the
-  // micro-batch's memory is kept, and ctx is not told of those weights.
+  // micro-batch's memory is kept, and ctx is not notified of those weights.
   void backward_weights(int chunk, Saved& saved, Context& ctx);
 
   // Evaluation: as forward, and where the chunk has the head adds to the loss sum. What was saved

@@ -19,6 +19,7 @@
 #include <string>
 
 #include "core/nn/context.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 
@@ -36,7 +37,7 @@ class Linear {
   // x as in forward, dy like y -> dx like x (=), times activation'(activation_input) if given; that
   // not for a weight cut in dim 0. The weight gradients are added at once, or when
   // ctx.defer_weights deferred with a copy of dy; x must then stay as it is until they are. Both
-  // tell ctx of the gradients that are complete.
+  // notify ctx of the gradients that are complete.
   void backward(const Tensor& x, const Tensor& dy, const Tensor& dx, Saved& saved, Context& ctx,
                 Activation activation = Activation::none, const Tensor& activation_input = {});
 

@@ -21,7 +21,7 @@ class LossHead {
   void loss(const Tensor& x, const Tensor& targets, const Tensor& loss_sum, Context& ctx);
 
   // As loss, and: dx [S,C] (=) and dW += gradients of grad_scale * (sum of row losses), of which
-  // ctx is told.
+  // ctx is notified.
   void backward(const Tensor& x, const Tensor& targets, double grad_scale, const Tensor& loss_sum,
                 const Tensor& dx, Context& ctx);
 

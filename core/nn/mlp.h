@@ -3,6 +3,7 @@
 
 #include "core/nn/dropout.h"
 #include "core/nn/linear.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/nn/context.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 

@@ -13,7 +13,7 @@ namespace weft {
 struct RankInWorld {
   int rank = 0;
   int size = 1;
-  std::string host = {};  // said where another rank speaks for this one
+  std::string host = {};  // said where another rank reports for this one
 };
 
 // Looks up one environment variable: its value, or nullptr. std::getenv is one.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/model/gpt.h"
+#include "core/nn/saved.h"
 #include "core/tensor/arena.h"
 
 namespace weft {

@@ -2,8 +2,8 @@
 //
 // The first time a pass runs as it is: libraries choose algorithms and load kernels. The second
 // time it is recorded, and run from the recording; from then on only the recording runs, together
-// with what the pass left on the host: the tensors saved for the next pass, and who was told of
-// complete gradients. Listeners are told after a recorded pass, not during it, so whatever they
+// with what the pass left on the host: the tensors saved for the next pass, and who was notified of
+// complete gradients. Listeners are notified after a recorded pass, not during it, so whatever they
 // enqueue (sums over ranks, say) is no part of the recording. Should the working memory of
 // operations have been allocated anew, a pass is recorded again.
 #pragma once
@@ -16,6 +16,7 @@
 #include "core/device/recorder.h"
 #include "core/mesh/parameter.h"
 #include "core/nn/context.h"
+#include "core/nn/saved.h"
 #include "parallel/pipeline/schedule.h"
 
 namespace weft {
@@ -50,22 +51,22 @@ class RecordedPasses {
       return pass(listener);
     }
     if (piece.recording == nullptr || piece.reserved != ops_.reserved()) {
-      piece.told.parameters.clear();
+      piece.notified.parameters.clear();
       piece.reserved = ops_.reserved();
       recorder_->begin(stream_);
-      piece.result = pass(&piece.told);
+      piece.result = pass(&piece.notified);
       piece.recording = recorder_->end(stream_);
       piece.left = saved.state();
     } else {
       saved.restore(piece.left);
     }
     piece.recording->run(stream_);
-    for (Parameter* p : piece.told.parameters) listener->gradient_ready(*p, stream_);
+    for (Parameter* p : piece.notified.parameters) listener->gradient_ready(*p, stream_);
     return piece.result;
   }
 
  private:
-  struct Told final : GradientListener {
+  struct Notified final : GradientListener {
     void gradient_ready(Parameter& parameter, Stream&) override {
       parameters.push_back(&parameter);
     }
@@ -77,7 +78,7 @@ class RecordedPasses {
     std::unique_ptr<Recording> recording;
     Tensor result;
     Saved::State left;
-    Told told;
+    Notified notified;
   };
 
   Recorder* recorder_;

@@ -132,7 +132,7 @@ std::unique_ptr<Communicator> FaultInjector::wrap(std::unique_ptr<Communicator> 
   std::set<int> stages;
   for (const int r : ranks) stages.insert(coord_of(r, mesh_).pp);
   std::string family = fmt::format("{} in stage {}", inner->axis(), fmt::join(stages, "+"));
-  // Two stages have two roads, one each way.
+  // Two stages have two channels, one each way.
   if (const int before = groups_[family]++; before > 0) family += fmt::format(" ({})", before + 1);
   const bool hit = fault_ && fault_->family == family;
   return std::make_unique<FaultyCommunicator>(std::move(inner), hit ? &*fault_ : nullptr,

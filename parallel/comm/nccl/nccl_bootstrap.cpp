@@ -62,7 +62,7 @@ class NcclBootstrap final : public Bootstrap {
 };
 
 // What NCCL compares, of hosts and then of GPUs, is the host's identity first (NCCL 2.28,
-// src/init.cc); the rest keeps it from roads that ranks of one GPU do not have, and from algorithms
+// src/init.cc); the rest keeps it from paths that ranks of one GPU do not have, and from algorithms
 // that want more of the GPU than a share.
 void pose_as_hosts(const Bootstrap& host) {
   const std::string identity = fmt::format("weft-rank-{}", host.rank());

@@ -10,6 +10,7 @@
 #include "core/backends/backends.h"
 #include "core/base/philox.h"
 #include "core/model/gpt.h"
+#include "core/nn/saved.h"
 
 namespace weft {
 

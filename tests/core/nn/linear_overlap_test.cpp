@@ -13,6 +13,7 @@
 #include "core/backends/backends.h"
 #include "core/device/cpu/cpu_device.h"
 #include "core/nn/linear.h"
+#include "core/nn/saved.h"
 #include "core/ops/ops.h"
 #include "parallel/comm/bootstrap.h"
 #include "parallel/comm/trace.h"

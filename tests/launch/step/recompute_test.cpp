@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/backends/backends.h"
+#include "core/nn/saved.h"
 #include "launch/verify/layout_run.h"
 #include "parallel/comm/trace.h"
 #include "tests/launch/engine_rank.h"
