@@ -25,6 +25,7 @@
 #include "core/ops/attention.h"
 #include "core/ops/copy.h"
 #include "core/ops/cross_entropy.h"
+#include "core/ops/descent.h"
 #include "core/ops/dropout.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
@@ -32,6 +33,7 @@
 #include "core/ops/matmul.h"
 #include "core/ops/norm.h"
 #include "core/ops/op.h"
+#include "core/ops/orthogonal.h"
 #include "core/ops/working_memory.h"
 
 namespace weft {
@@ -55,8 +57,9 @@ class Runs<Types<First, Rest...>> : public Runs<Types<Rest...>> {
   virtual void run(const First& op, Stream& stream) = 0;
 };
 
-using AllOps = Joined<MatmulOps, AttentionOps, NormOps, EmbeddingOps, LossOps, DropoutOps,
-                      ElementwiseOps, CopyOps, AdamWOps, GradientNormOps>;
+using AllOps =
+    Joined<MatmulOps, AttentionOps, NormOps, EmbeddingOps, LossOps, DropoutOps, ElementwiseOps,
+           CopyOps, AdamWOps, DescentOps, OrthogonalOps, GradientNormOps>;
 
 class Ops : public Runs<AllOps> {
  public:

@@ -1,9 +1,9 @@
 // AdamW: many tensors of a model unit in one launch, each element read and written once.
 #include "core/device/cuda/cuda_error.h"
 #include "core/kernels/adamw.h"
-#include "core/kernels/random_words.h"
 #include "core/ops/cuda/cuda_ops.h"
 #include "core/ops/cuda/device_rows.cuh"
+#include "core/ops/cuda/rounding.cuh"
 #include "core/ops/cuda/tensor_list.cuh"
 
 namespace weft::cuda {
@@ -32,23 +32,6 @@ struct AdamWList {
   double lr, beta1, beta2, eps;
   bool stochastic;
   uint64_t seed;
-};
-
-// Elements from `begin` on of a call, rounded with the words of their numbers in the whole tensor.
-struct ByNumber {
-  RandomKey keys[kernels::kRoundedTensors];
-  ElementMap elements;
-  int64_t begin;
-
-  template <typename S>
-  WEFT_KERNEL S round(float x, kernels::RoundedTensor tensor, int64_t i) const {
-    if constexpr (std::is_same_v<S, Bf16>) {
-      return kernels::store_stochastic(x,
-                                       kernels::word_at(keys[tensor], elements.number(begin + i)));
-    } else {
-      return kernels::store<S>(x);
-    }
-  }
 };
 
 __device__ kernels::AdamWStep prepare(const AdamWList& a, double weight_decay) {

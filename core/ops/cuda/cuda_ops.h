@@ -80,6 +80,10 @@ class CudaOps final : public Ops {
   void run(const op::CopyLastColumns& args, Stream& stream) override;
   void run(const op::CopyStochastic& args, Stream& stream) override;
   void run(const op::AdamW& args, Stream& stream) override;
+  void run(const op::Momentum& args, Stream& stream) override;
+  void run(const op::Descend& args, Stream& stream) override;
+  void run(const op::Normalize& args, Stream& stream) override;
+  void run(const op::Polynomial& args, Stream& stream) override;
   void run(const op::SumSquares& args, Stream& stream) override;
   void run(const op::ClipFactor& args, Stream& stream) override;
   void run(const op::DecideUpdate& args, Stream& stream) override;
