@@ -8,13 +8,13 @@ constexpr std::string_view kSquare = "exp_avg_sq";
 
 }  // namespace
 
-void AdamW::allocate(Arena& arena) {
+void AdamW::allocate(Arena& states, Arena&) {
   states_.assign(parameters_.size(), {});
   groups_.clear();
   for (size_t i = 0; i < members_.size(); ++i) {
     const Parameter& p = *members_[i];
     for (size_t s = 0; const std::string_view kind : {kMean, kSquare}) {
-      states_[p.index][s++] = {kind, arena.allocate({p.own.size()}, config_.state_type())};
+      states_[p.index][s++] = {kind, states.allocate({p.own.size()}, config_.state_type())};
     }
     add_to_groups(i);
   }

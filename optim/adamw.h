@@ -15,7 +15,7 @@ class AdamW final : public Optimizer {
         Members members)
       : config_(config), seed_(seed), parameters_(parameters), members_(std::move(members)) {}
 
-  void allocate(Arena& arena) override;
+  void allocate(Arena& states, Arena& work) override;
   void step(const UpdateInputs& inputs, Ops& ops, Stream& stream,
             UpdateListener* listener) override;
   std::span<const StateTensor> states(const Parameter& member) const override {

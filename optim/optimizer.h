@@ -3,7 +3,7 @@
 // states() and know no kind.
 //
 //   const auto optimizer = make_optimizer(config, seed, parameters);  // not yet allocated
-//   parameters.allocate(...);  optimizer->allocate(arena);
+//   parameters.allocate(...);  optimizer->allocate(states, work);
 //   optimizer->step({.lr = ..., .clip = ..., .update = ...}, ops, stream, listener);
 //
 // An optimizer works on the parameters that it was made for, its members, which may be some of a
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/mesh/communicator.h"
 #include "core/mesh/parameter.h"
 #include "core/ops/ops.h"
 #include "optim/optimizer_config.h"
@@ -27,11 +28,15 @@ struct StateTensor {
   Tensor own;
 };
 
+// The kind of a running mean or sum of gradients.
+inline constexpr std::string_view kMomentum = "momentum";
+
 // What an update goes by.
 struct UpdateInputs {
   double lr = 0;
   Tensor clip;    // f32 [1] on the device: gradients count times this
   Tensor update;  // i64 [1] on the device: 1 for the first update, 2, ...; 0: there is none
+  Communicator* tensor = nullptr;  // the tensor-parallel ranks; null where there is only one
 };
 
 class Optimizer {
@@ -40,8 +45,9 @@ class Optimizer {
 
   virtual ~Optimizer() = default;
 
-  // Lays out the state in `arena`, all zero; to be called after the members were allocated.
-  virtual void allocate(Arena& arena) = 0;
+  // Lays out the state in `states`, all zero, and in `work` what step() needs besides, whose
+  // contents do not matter between steps; to be called after the members were allocated.
+  virtual void allocate(Arena& states, Arena& work) = 0;
 
   // Updates what this rank owns of every member, and of its value where that is a rounded copy.
   // Owned gradients are zero afterwards, also where there is no update. Weight decay applies to the

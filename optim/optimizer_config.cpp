@@ -3,7 +3,9 @@
 namespace weft {
 
 void OptimizerConfig::fields(FieldList& list) {
-  list.key("kind", kind, "The rule that makes updates of gradients.");
+  list.key("kind", kind,
+           "The rule that makes updates of gradients: adamw; muon, momentum made orthogonal, "
+           "for matrices, and adamw for tables, head, norms and biases.");
   list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
            "Decay per step of the running mean of the gradient.");
   list.key("beta2", beta2, at_least_below(0.0, 1.0), "",
@@ -13,8 +15,20 @@ void OptimizerConfig::fields(FieldList& list) {
   list.key("weight_decay", weight_decay, at_least(0.0), "",
            "Decoupled decay of weight matrices and embeddings, times the learning rate; biases and "
            "norms do not decay.");
+  list.key("momentum", momentum, at_least_below(0.0, 1.0), "",
+           "Of muon: decay per step of the running mean of the gradient.");
+  list.key(
+      "nesterov", nesterov,
+      "Of muon: whether an update looks ahead, by the gradient and the decayed momentum, and not "
+      "by the momentum itself.");
+  list.key("update_scale", update_scale,
+           "Of muon: what an update is multiplied with beside the learning rate. match_rms: 0.2 "
+           "sqrt(max(rows, columns)), as large as adamw's (arXiv 2502.16982); original: "
+           "sqrt(max(1, rows / columns)).");
+  list.key("adamw_lr_factor", adamw_lr_factor, above(0.0), "",
+           "Of muon: learning rate of what it leaves to adamw, as a multiple of the schedule's.");
   list.key("state_dtype", state_dtype,
-           "Type that the running means are kept in: 8 bytes a weight, or 4 in bf16.");
+           "Type that running means and sums are kept in; bf16 halves what they take.");
   list.key("stochastic_rounding", stochastic_rounding,
            "Whether what an update stores in bf16, weights to compute with and running means, is "
            "rounded up or down at random so that its mean is kept; the same in every layout.");

@@ -11,18 +11,27 @@
 
 namespace weft {
 
-enum class OptimizerKind { adamw };
-constexpr auto enum_names(OptimizerKind) { return named_values("adamw"); }
+enum class OptimizerKind { adamw, muon };
+constexpr auto enum_names(OptimizerKind) { return named_values("adamw", "muon"); }
 
 struct OptimizerConfig {
   enum class StateType { f32, bf16 };
   friend constexpr auto enum_names(StateType) { return named_values("f32", "bf16"); }
+
+  // Of an orthogonal update: to the size of AdamW's, 0.2 sqrt(max(rows, columns)) (arXiv
+  // 2502.16982), or sqrt(max(1, rows / columns)), with which Muon was published.
+  enum class UpdateScale { match_rms, original };
+  friend constexpr auto enum_names(UpdateScale) { return named_values("match_rms", "original"); }
 
   OptimizerKind kind = OptimizerKind::adamw;
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
   double weight_decay = 0.1;
+  double momentum = 0.95;
+  bool nesterov = true;
+  UpdateScale update_scale = UpdateScale::match_rms;
+  double adamw_lr_factor = 1;
   StateType state_dtype = StateType::f32;
   bool stochastic_rounding = false;
   std::vector<std::string> freeze;

@@ -1,15 +1,12 @@
 #include "optim/weight_rounding.h"
 
 namespace weft {
-namespace {
 
 ElementMap elements_of(const Region& r) {
   if (r.extent.rank() != 2) return {r.offset[0], r.extent.elements(), r.extent.elements()};
   const int64_t stride = r.tensor_shape[1];
   return {r.offset[0] * stride + r.offset[1], r.extent[1], stride};
 }
-
-}  // namespace
 
 bool rounds_at_random(const OptimizerConfig& config, const Parameter& p) {
   return config.stochastic_rounding &&

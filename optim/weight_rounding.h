@@ -23,6 +23,9 @@ struct OwnedRun {
   Tensor of(const Tensor& own) const { return own.slice(begin, end); }
 };
 
+// Where the elements of a region lie in its logical tensor.
+ElementMap elements_of(const Region& region);
+
 // What is updated of a parameter: nothing of a frozen one; all in one run where nothing is rounded
 // at random; else a run for each rectangle of its logical tensors.
 std::vector<OwnedRun> owned_runs(const OptimizerConfig& config, const ParameterSet& parameters,

@@ -64,6 +64,7 @@ struct ParamSpec {
   Shape shape;       // global, unpadded
   Init init;
   bool decay = false;  // weight decay applies
+  bool table = false;  // a matrix whose rows are looked up, or scored, each for itself
   Placement place;
   std::vector<int> stages;        // pipeline stages that hold it; empty: every stage
   std::vector<int64_t> units{0};  // of the model that use it, in forward order

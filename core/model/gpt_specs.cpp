@@ -19,6 +19,7 @@ class SpecList {
   // A matrix [rows, columns] that is looked up or multiplied.
   void table(const std::string& name, Cut cut, int64_t rows, int64_t columns) {
     add(name + ".weight", cut, {rows, columns}, normal(config_.init_std), true, {});
+    specs_.back().table = true;
   }
   // A weight [out, in] and, if the model has them, its bias [out].
   struct Linear {

@@ -371,6 +371,33 @@ void check_precision(const RunConfig& config, Violations& out) {
   }
 }
 
+// A key of the optimizer that some kinds alone read.
+struct OptimizerKey {
+  const char* key;
+  bool changed;  // from what it is by default
+  std::initializer_list<OptimizerKind> kinds;
+};
+
+void check_optimizer(const OptimizerConfig& now, Violations& out) {
+  using enum OptimizerKind;
+  const OptimizerConfig usual;
+  const OptimizerKey keys[] = {
+      {"beta1", now.beta1 != usual.beta1, {adamw, muon}},
+      {"beta2", now.beta2 != usual.beta2, {adamw, muon}},
+      {"eps", now.eps != usual.eps, {adamw, muon}},
+      {"momentum", now.momentum != usual.momentum, {muon}},
+      {"nesterov", now.nesterov != usual.nesterov, {muon}},
+      {"update_scale", now.update_scale != usual.update_scale, {muon}},
+      {"adamw_lr_factor", now.adamw_lr_factor != usual.adamw_lr_factor, {muon}}};
+  for (const OptimizerKey& k : keys) {
+    if (!k.changed || std::ranges::find(k.kinds, now.kind) != k.kinds.end()) continue;
+    out.push_back({{std::string("optimizer.") + k.key, "optimizer.kind"},
+                   fmt::format("has no meaning with optimizer.kind {}; leave it out, or try "
+                               "optimizer.kind {}",
+                               enum_name(now.kind), enum_name(*k.kinds.begin()))});
+  }
+}
+
 void check_data(const RunConfig& config, Violations& out) {
   if (config.data.train.empty()) {
     out.push_back(
@@ -450,6 +477,7 @@ Violations cross_check(const RunConfig& config, std::optional<int64_t> world_siz
   check_elastic(config, data_ranks, violations);
   check_zero(config, violations);
   check_precision(config, violations);
+  check_optimizer(config.optimizer, violations);
   check_cuda(config, violations);
   check_graphs(config, violations);
   if (world_size) check_data(config, violations);

@@ -113,7 +113,10 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   const DType dtype = config_.compute_type();
   parameters_.allocate(memory.weights, &memory.gradients, dtype, &memory.optimizer);
   model_.allocate_constants(memory.weights, dtype, rank_.device, rank_.compute);
-  optimizer_->allocate(memory.optimizer);
+  {
+    const ArenaScope until_passes(memory.workspace);
+    optimizer_->allocate(memory.optimizer, memory.workspace);
+  }
   norm_.allocate(memory.optimizer);
   control_.allocate(memory.optimizer, memory.staging);
   shared_gradients_.allocate(memory.communication);
@@ -133,8 +136,8 @@ void Engine::lay_out(EngineMemory& memory, int slots) {
   report_.allocate(memory.batch, memory.staging, plan_.all_micro_batches() * rank_.mesh.shape().cp);
 }
 
-// One micro-batch and one evaluation of each chunk over counting arenas: their peaks are the plan,
-// and the result what operations need beside them.
+// One micro-batch and one evaluation of each chunk, and an update, over counting arenas: their
+// peaks are the plan, and the result what operations need beside them.
 size_t Engine::rehearse(EngineMemory& memory) {
   const std::unique_ptr<Ops> counting = make_counting_ops(rank_.ops.working_memory());
   // Collectives that move nothing.
@@ -158,7 +161,12 @@ size_t Engine::rehearse(EngineMemory& memory) {
     if (training.defer_weights) model_.backward_weights(chunk, unit.saved, training);
     model_.evaluate(chunk, unit.batch, in, unit.saved, evaluation);
   }
+  optimizer_->step(update_inputs(0, nobody), *counting, rank_.compute);
   return counting->reserved();
+}
+
+UpdateInputs Engine::update_inputs(double lr, const PerAxis<Communicator*>& groups) const {
+  return {.lr = lr, .clip = norm_.clip(), .update = control_.update(), .tensor = groups[Axis::tp]};
 }
 
 PerAxis<Communicator*> Engine::groups() {
@@ -246,8 +254,8 @@ StepResult Engine::step(int64_t update, double lr, int64_t first_sample, const F
   clear_frozen_gradients(parameters_, rank_.ops, rank_.compute);
   norm_.compute(config_.train.clip_norm, control_.loss_scale(), rank_.ops, rank_.compute);
   control_.decide(norm_.norm(), rank_.ops, rank_.compute);
-  optimizer_->step({.lr = lr, .clip = norm_.clip(), .update = control_.update()}, rank_.ops,
-                   rank_.compute, data_parallel_->updates());
+  optimizer_->step(update_inputs(lr, groups()), rank_.ops, rank_.compute,
+                   data_parallel_->updates());
   data_parallel_->finish_updates(rank_.compute);
   StepResult result{.loss_scale = before.loss_scale};
   rank_.device.copy_to_host(host_norm_.raw(), norm_.norm().raw(), sizeof(double), rank_.compute);

@@ -112,6 +112,7 @@ class Engine {
                   int64_t update, int64_t first_sample, bool training);
   // Those that the layers of a rank talk in; null where they have nobody to talk to.
   PerAxis<Communicator*> groups();
+  UpdateInputs update_inputs(double lr, const PerAxis<Communicator*>& groups) const;
   Shape activation() const;  // [S,C]
   void accumulate(int64_t update, int64_t first_sample, const FillSample& fill);
   void sum_over(Communicator& group, const Tensor& values);

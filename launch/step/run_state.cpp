@@ -1,6 +1,7 @@
 #include "launch/step/run_state.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -43,6 +44,23 @@ void require_tensor(const CheckpointReader& reader, const Region& region, std::s
          name(dtype), to_string(region.tensor_shape),
          info->dtype == dtype || kind == kWeight ? "" : "; give optimizer.state_dtype its value");
   }
+}
+
+// What it holds for each tensor beside the weight says which kind of optimizer wrote a checkpoint.
+void require_state(const CheckpointReader& reader, const Region& region, const StateTensor& state) {
+  if (!reader.find(region.tensor, state.kind)) {
+    std::vector<std::string> held;
+    for (const TensorInfo& t : reader.tensors()) {
+      if (t.name == region.tensor && t.kind != kWeight) held.push_back(t.kind);
+    }
+    fail(
+        ErrorKind::input,
+        "{}: no {} of tensor {}, but {}: it was written with another optimizer.kind; give that its "
+        "value from the config.yaml that lies beside the checkpoints, or begin a new run with its "
+        "weights (--init-from)",
+        reader.path(), state.kind, region.tensor, fmt::join(held, " and "));
+  }
+  require_tensor(reader, region, state.kind, state.own.dtype());
 }
 
 void load_tensor(const CheckpointReader& reader, const Region& region, std::string_view kind,
@@ -209,7 +227,7 @@ void require_model(const CheckpointReader& reader, const ParameterSet& parameter
       require_tensor(reader, r, kWeight, DType::f32);
       if (optimizer == nullptr) continue;
       for (const StateTensor& state : optimizer->states(*p)) {
-        require_tensor(reader, r, state.kind, state.own.dtype());
+        require_state(reader, r, state);
       }
     }
   }

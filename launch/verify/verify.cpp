@@ -6,8 +6,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/model/gpt_specs.h"
 #include "launch/config/cross_check.h"
 #include "launch/step/random_tokens.h"
+#include "optim/muon.h"
 #include "optim/schedule.h"
 
 namespace weft {
@@ -49,12 +51,21 @@ std::string scale_name(const std::string& name) {
   return at == std::string::npos ? name : name.substr(0, at) + ".attn.v.bias";
 }
 
+double unit_of(const RunConfig& config) {
+  switch (config.precision) {
+    case Precision::bf16:
+      return 0x1p-8;
+    case Precision::f16:
+      return 0x1p-11;
+    default:
+      return kUnit;
+  }
+}
+
 // In 16-bit types: every tensor that is stored on the way is rounded, and a layout that adds in
 // another order rounds it elsewhere.
 double storage_error(const RunConfig& config) {
-  double unit = 0;
-  if (config.precision == Precision::bf16) unit = 0x1p-8;
-  if (config.precision == Precision::f16) unit = 0x1p-11;
+  const double unit = config.precision == Precision::f32 ? 0 : unit_of(config);
   constexpr double kInLayer = 20, kAtEnds = 4;
   const double roundings = kInLayer * static_cast<double>(config.model.layers) + kAtEnds;
   return unit * std::sqrt(2 * roundings);
@@ -93,6 +104,27 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
       }
     }
   }
+}
+
+// How far every matrix that Muon updates moves, per relative error of its momentum.
+std::map<std::string, double> orthogonal_slopes(const RunConfig& config) {
+  std::map<std::string, double> slopes;
+  if (config.optimizer.kind != OptimizerKind::muon) return slopes;
+  const double steepest = std::pow(Muon::kCoefficients[0], Muon::kIterations);
+  for (const ParamSpec& spec : gpt_specs(config.model)) {
+    if (!Muon::takes(spec)) continue;
+    for (const Region& r : regions(spec, {}, {})) {
+      slopes[r.tensor] = steepest * Muon::scale(config.optimizer.update_scale, r.tensor_shape) *
+                         std::sqrt(static_cast<double>(r.tensor_shape.elements()));
+    }
+  }
+  return slopes;
+}
+
+double norm(const Values& values) {
+  double sum = 0;
+  for (const float v : values) sum += double{v} * double{v};
+  return std::sqrt(sum);
 }
 
 }  // namespace
@@ -162,11 +194,16 @@ Bounds bounds_of(const RunConfig& config, int64_t steps) {
     travel += learning_rate(config.schedule, update, config.train.steps);
   }
   const auto count = static_cast<double>(steps);
-  return {.gradient = gradient,
-          .moment = gradient * count,
-          .update = travel * 2 * gradient / config.optimizer.eps,
-          .rounding = 2 * kUnit * count,
-          .loss = gradient};
+  Bounds bounds{.gradient = gradient,
+                .moment = gradient * count,
+                .update = travel * 2 * gradient / config.optimizer.eps,
+                .rounding = 2 * kUnit * count,
+                .loss = gradient,
+                .orthogonal = orthogonal_slopes(config)};
+  // Newton-Schulz rounds as well, each iteration what it makes.
+  const double rounding = unit_of(config) * std::sqrt(2.0 * Muon::kIterations);
+  for (auto& [name, slope] : bounds.orthogonal) slope *= travel * (bounds.moment + rounding);
+  return bounds;
 }
 
 Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutTrace& reference,
@@ -184,9 +221,14 @@ Comparison compare(const Layout& layout, const LayoutTrace& trace, const LayoutT
               bounds.gradient);
   }
   for (const auto& [name, values] : reference.trained) {
+    const auto matrix = bounds.orthogonal.find(name);
+    double update = bounds.update * largest(reference.gradients.at(scale_name(name)));
+    if (matrix != bounds.orthogonal.end()) {
+      const Values& moment = reference.moments.at(name);
+      update = matrix->second * largest(moment) / norm(moment);
+    }
     worst.add("trained " + name, largest_difference(trace.trained.at(name), values),
-              bounds.update * largest(reference.gradients.at(scale_name(name))) +
-                  bounds.rounding * largest(values));
+              update + bounds.rounding * largest(values));
   }
   for (const auto& [name, values] : reference.moments) {
     const double scale = largest(reference.moments.at(scale_name(name)));
@@ -222,7 +264,12 @@ void verify_layouts(const RunConfig& config, const std::vector<Layout>& layouts,
       if (options.inject->number >= std::ssize(faults)) continue;
       fault = faults[static_cast<size_t>(options.inject->number)];
     }
-    Comparison result = compare(layout, run(fault), reference, bounds);
+    Comparison result{.layout = layout, .worst = "diverged", .error = INFINITY};
+    try {
+      result = compare(layout, run(fault), reference, bounds);
+    } catch (const SharedError& error) {
+      if (error.kind() != ErrorKind::diverged) throw;
+    }
     result.fault = fault;
     report(result);
   }

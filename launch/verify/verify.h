@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,9 @@ struct Bounds {
   double update;    // of a weight's element after the last step, per largest gradient of its tensor
   double rounding;  // of a weight's element, relative to the largest weight of its tensor
   double loss;      // relative
+  // By name of a matrix that Muon updates: of an element after the last step, per largest element
+  // and inverse 2-norm of its momentum.
+  std::map<std::string, double> orthogonal;
 };
 Bounds bounds_of(const RunConfig& config, int64_t steps);
 

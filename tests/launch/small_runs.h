@@ -25,6 +25,12 @@ inline RunConfig untied_without_bias() {
   return run;
 }
 
+inline RunConfig odd_tied_muon() {
+  RunConfig run = odd_tied();
+  run.optimizer.kind = OptimizerKind::muon;
+  return run;
+}
+
 // One in three of `legal_layouts`: each mesh, schedule, ZeRO stage and micro-batch size with one
 // recompute policy, which is another one for the next.
 inline std::vector<Layout> with_one_policy_each(const std::vector<Layout>& all) {

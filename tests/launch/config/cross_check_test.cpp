@@ -104,6 +104,8 @@ const Case kCases[] = {
      "optimizer.stochastic_rounding",
      "nothing is stored in bf16 with precision f32 and f32 states; try optimizer.state_dtype bf16, "
      "or precision bf16"},
+    {"MomentumOfAdamw", [](RunConfig& c) { c.optimizer.momentum = 0.9; }, 2, "optimizer.momentum",
+     "has no meaning with optimizer.kind adamw; leave it out, or try optimizer.kind muon"},
     {"GraphsOnACpu", [](RunConfig& c) { c.cuda.graphs = true; }, 1, "cuda.graphs",
      "ranks on CPUs have no CUDA graphs; try cuda.graphs false, or device cuda"},
     {"GraphsUnderTensorParallelism",

@@ -59,9 +59,12 @@ TEST_P(Rehearsals, SayWhatEveryRankSendsAndAllocates) {
   EXPECT_GE(layouts, 20);
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpt, Rehearsals, ::testing::Values(&odd_tied, &untied_without_bias),
+INSTANTIATE_TEST_SUITE_P(Gpt, Rehearsals,
+                         ::testing::Values(&odd_tied, &untied_without_bias, &odd_tied_muon),
                          [](const auto& test) {
-                           return test.param == &odd_tied ? "OddTied" : "UntiedWithoutBias";
+                           return test.param == &odd_tied        ? "OddTied"
+                                  : test.param == &odd_tied_muon ? "OddTiedMuon"
+                                                                 : "UntiedWithoutBias";
                          });
 
 // 1.01e12 parameters on 512 ranks, as arXiv 2205.05198 trained them, in less than a laptop's

@@ -20,11 +20,11 @@ constexpr int64_t kSteps = 20;
 constexpr double kGradientBound = 1.7e-6;
 constexpr double kLossBound = 1e-6;
 constexpr double kAny = std::numeric_limits<double>::infinity();
-constexpr Bounds kBounds{.gradient = kGradientBound,
-                         .moment = kAny,
-                         .update = kAny,
-                         .rounding = kAny,
-                         .loss = kLossBound};
+const Bounds kBounds{.gradient = kGradientBound,
+                     .moment = kAny,
+                     .update = kAny,
+                     .rounding = kAny,
+                     .loss = kLossBound};
 
 constexpr Layout kWhole{.micro_batch_size = 12};
 using enum ScheduleKind;

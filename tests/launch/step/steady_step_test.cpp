@@ -12,6 +12,7 @@ struct Ranks {
   int all = 1, tp = 1, cp = 1;
   int64_t zero = 0;
   bool recorded = false;
+  OptimizerKind optimizer = OptimizerKind::adamw;
 };
 
 class SteadyStep : public ::testing::TestWithParam<Ranks> {};
@@ -20,6 +21,7 @@ TEST_P(SteadyStep, AllocatesNothing) {
   RunConfig config = char_run_with_everything();
   config.train.micro_batch_size = 3;
   config.mesh.tp = GetParam().tp;
+  config.optimizer.kind = GetParam().optimizer;
   config.mesh.cp = GetParam().cp;
   config.mesh.zero = GetParam().zero;
   if (GetParam().recorded) config.model.dropout = 0;
@@ -41,16 +43,19 @@ TEST_P(SteadyStep, AllocatesNothing) {
   EXPECT_EQ(taken, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(LocalRanks, SteadyStep,
-                         ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2},
-                                           Ranks{.all = 2, .zero = 1}, Ranks{.all = 2, .zero = 2},
-                                           Ranks{.all = 2, .zero = 3}, Ranks{.all = 2, .cp = 2},
-                                           Ranks{.all = 2, .recorded = true}),
-                         [](const auto& test) {
-                           const Ranks& r = test.param;
-                           return fmt::format("{}Tp{}Cp{}Zero{}{}", r.all, r.tp, r.cp, r.zero,
-                                              r.recorded ? "Recorded" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    LocalRanks, SteadyStep,
+    ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2}, Ranks{.all = 2, .zero = 1},
+                      Ranks{.all = 2, .zero = 2}, Ranks{.all = 2, .zero = 3},
+                      Ranks{.all = 2, .cp = 2}, Ranks{.all = 2, .recorded = true},
+                      Ranks{.all = 2, .optimizer = OptimizerKind::muon},
+                      Ranks{.all = 2, .tp = 2, .optimizer = OptimizerKind::muon},
+                      Ranks{.all = 2, .zero = 2, .optimizer = OptimizerKind::muon}),
+    [](const auto& test) {
+      const Ranks& r = test.param;
+      return fmt::format("{}Tp{}Cp{}Zero{}{}_{}", r.all, r.tp, r.cp, r.zero,
+                         r.recorded ? "Recorded" : "", enum_name(r.optimizer));
+    });
 
 }  // namespace
 }  // namespace weft

@@ -30,9 +30,9 @@ int64_t checkpoint_bytes_of(const OptimizerConfig& config, int64_t elements, int
   set.add({.name = "a", .shape = {elements / 2}, .stages = {0}});
   set.add({.name = "b", .shape = {elements - elements / 2}, .stages = {1}});
   const auto optimizer = make_optimizer(config, 1, set);
-  Arena weights("weights"), gradients("gradients"), states("states");
+  Arena weights("weights"), gradients("gradients"), states("states"), work("work");
   set.allocate(weights, &gradients, DType::f32);
-  optimizer->allocate(states);
+  optimizer->allocate(states, work);
   return checkpoint_bytes(set, *optimizer, boxes);
 }
 
