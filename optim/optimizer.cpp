@@ -3,6 +3,7 @@
 #include "optim/adamw.h"
 #include "optim/composite.h"
 #include "optim/muon.h"
+#include "optim/sgd.h"
 
 namespace weft {
 namespace {
@@ -25,6 +26,8 @@ std::unique_ptr<Optimizer> of_kind(const OptimizerConfig& config, uint64_t seed,
   switch (config.kind) {
     case OptimizerKind::adamw:
       return std::make_unique<AdamW>(config, seed, parameters, std::move(members));
+    case OptimizerKind::sgd:
+      return std::make_unique<Sgd>(config, seed, parameters, std::move(members));
     case OptimizerKind::muon:
       return muon_and_adamw(config, seed, parameters, std::move(members));
   }

@@ -4,7 +4,8 @@ namespace weft {
 
 void OptimizerConfig::fields(FieldList& list) {
   list.key("kind", kind,
-           "The rule that makes updates of gradients: adamw; muon, momentum made orthogonal, "
+           "The rule that makes updates of gradients: adamw; sgd, with momentum; muon, momentum "
+           "made orthogonal, "
            "for matrices, and adamw for tables, head, norms and biases.");
   list.key("beta1", beta1, at_least_below(0.0, 1.0), "",
            "Decay per step of the running mean of the gradient.");
@@ -16,11 +17,11 @@ void OptimizerConfig::fields(FieldList& list) {
            "Decoupled decay of weight matrices and embeddings, times the learning rate; biases and "
            "norms do not decay.");
   list.key("momentum", momentum, at_least_below(0.0, 1.0), "",
-           "Of muon: decay per step of the running mean of the gradient.");
-  list.key(
-      "nesterov", nesterov,
-      "Of muon: whether an update looks ahead, by the gradient and the decayed momentum, and not "
-      "by the momentum itself.");
+           "Of sgd and muon: decay per step of the running sum (muon: mean) of the gradient.");
+  list.key("nesterov", nesterov,
+           "Of sgd and muon: whether an update looks ahead, by the gradient and the decayed "
+           "momentum, and not "
+           "by the momentum itself.");
   list.key("update_scale", update_scale,
            "Of muon: what an update is multiplied with beside the learning rate. match_rms: 0.2 "
            "sqrt(max(rows, columns)), as large as adamw's (arXiv 2502.16982); original: "

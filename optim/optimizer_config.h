@@ -11,8 +11,8 @@
 
 namespace weft {
 
-enum class OptimizerKind { adamw, muon };
-constexpr auto enum_names(OptimizerKind) { return named_values("adamw", "muon"); }
+enum class OptimizerKind { adamw, sgd, muon };
+constexpr auto enum_names(OptimizerKind) { return named_values("adamw", "sgd", "muon"); }
 
 struct OptimizerConfig {
   enum class StateType { f32, bf16 };

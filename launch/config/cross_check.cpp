@@ -385,8 +385,8 @@ void check_optimizer(const OptimizerConfig& now, Violations& out) {
       {"beta1", now.beta1 != usual.beta1, {adamw, muon}},
       {"beta2", now.beta2 != usual.beta2, {adamw, muon}},
       {"eps", now.eps != usual.eps, {adamw, muon}},
-      {"momentum", now.momentum != usual.momentum, {muon}},
-      {"nesterov", now.nesterov != usual.nesterov, {muon}},
+      {"momentum", now.momentum != usual.momentum, {sgd, muon}},
+      {"nesterov", now.nesterov != usual.nesterov, {sgd, muon}},
       {"update_scale", now.update_scale != usual.update_scale, {muon}},
       {"adamw_lr_factor", now.adamw_lr_factor != usual.adamw_lr_factor, {muon}}};
   for (const OptimizerKey& k : keys) {

@@ -106,7 +106,12 @@ void add_legal(const RunConfig& config, const Layout& shape, std::vector<Layout>
   }
 }
 
-// How far every matrix that Muon updates moves, per relative error of its momentum.
+// How far an update is off per error of a gradient, at the most.
+double update_slope(const OptimizerConfig& optimizer, double steps) {
+  return optimizer.kind == OptimizerKind::sgd ? steps + 1 : 2 / optimizer.eps;
+}
+
+// That of every matrix that Muon updates, per relative error of its momentum.
 std::map<std::string, double> orthogonal_slopes(const RunConfig& config) {
   std::map<std::string, double> slopes;
   if (config.optimizer.kind != OptimizerKind::muon) return slopes;
@@ -163,7 +168,7 @@ RunConfig shrink(const RunConfig& config) {
   small.schedule.kind = ScheduleConfig::Kind::constant;
   small.schedule.peak_lr = 1e-2;
   small.schedule.warmup_steps = 0;
-  small.optimizer.eps = kVerifyEps;
+  if (config.optimizer.kind != OptimizerKind::sgd) small.optimizer.eps = kVerifyEps;
   small.mesh = MeshConfig{};
   small.recompute = RecomputeConfig{};
   return small;
@@ -196,7 +201,7 @@ Bounds bounds_of(const RunConfig& config, int64_t steps) {
   const auto count = static_cast<double>(steps);
   Bounds bounds{.gradient = gradient,
                 .moment = gradient * count,
-                .update = travel * 2 * gradient / config.optimizer.eps,
+                .update = travel * update_slope(config.optimizer, count) * gradient,
                 .rounding = 2 * kUnit * count,
                 .loss = gradient,
                 .orthogonal = orthogonal_slopes(config)};

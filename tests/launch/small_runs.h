@@ -31,6 +31,12 @@ inline RunConfig odd_tied_muon() {
   return run;
 }
 
+inline RunConfig untied_sgd() {
+  RunConfig run = untied_without_bias();
+  run.optimizer = {.kind = OptimizerKind::sgd};
+  return run;
+}
+
 // One in three of `legal_layouts`: each mesh, schedule, ZeRO stage and micro-batch size with one
 // recompute policy, which is another one for the next.
 inline std::vector<Layout> with_one_policy_each(const std::vector<Layout>& all) {

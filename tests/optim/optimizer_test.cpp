@@ -134,13 +134,35 @@ TEST_P(Kinds, DecayMatricesAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Optimizer, Kinds,
-                         ::testing::Values(OptimizerKind::adamw, OptimizerKind::muon),
+                         ::testing::Values(OptimizerKind::adamw, OptimizerKind::sgd,
+                                           OptimizerKind::muon),
                          [](const auto& test) { return std::string(enum_name(test.param)); });
 
 TEST_F(OptimizerTest, AdamwKeepsTwoMeansAndCutsAnywhere) {
   make({});
   EXPECT_EQ(kinds(1), (std::vector<std::string>{"exp_avg", "exp_avg_sq"}));
   EXPECT_EQ(set_[1].grain, Grain::elements);
+}
+
+TEST_F(OptimizerTest, SgdSumsMomentum) {
+  for (const bool nesterov : {false, true}) {
+    set_ = ParameterSet({}, {});
+    make({.kind = OptimizerKind::sgd, .momentum = 0.8, .nesterov = nesterov});
+    EXPECT_EQ(kinds(0), std::vector<std::string>{"momentum"});
+    EXPECT_EQ(set_[1].grain, Grain::elements);
+    for (int64_t update = 1; update <= 4; ++update) step(update);
+    for (const auto& p : set_) {
+      for (int64_t i = 0; i < p->local.elements(); ++i) {
+        double w = start(*p, i), m = 0;
+        for (int64_t update = 1; update <= 4; ++update) {
+          const double g = 0.5 * static_cast<double>(gradient(*p, update, i));
+          m = 0.8 * m + g;
+          w = (1 - kRate * (p->spec.decay ? 0.1 : 0)) * w - kRate * (nesterov ? g + 0.8 * m : m);
+        }
+        EXPECT_NEAR(weight(*p, i), w, 1e-6) << p->spec.name << " " << i;
+      }
+    }
+  }
 }
 
 TEST_F(OptimizerTest, MuonTakesMatricesWhole) {

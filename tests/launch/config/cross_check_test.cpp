@@ -105,7 +105,21 @@ const Case kCases[] = {
      "nothing is stored in bf16 with precision f32 and f32 states; try optimizer.state_dtype bf16, "
      "or precision bf16"},
     {"MomentumOfAdamw", [](RunConfig& c) { c.optimizer.momentum = 0.9; }, 2, "optimizer.momentum",
-     "has no meaning with optimizer.kind adamw; leave it out, or try optimizer.kind muon"},
+     "has no meaning with optimizer.kind adamw; leave it out, or try optimizer.kind sgd"},
+    {"MeanSquareOfSgd",
+     [](RunConfig& c) {
+       c.optimizer.kind = OptimizerKind::sgd;
+       c.optimizer.beta2 = 0.99;
+     },
+     2, "optimizer.beta2",
+     "has no meaning with optimizer.kind sgd; leave it out, or try optimizer.kind adamw"},
+    {"UpdateScaleOfSgd",
+     [](RunConfig& c) {
+       c.optimizer.kind = OptimizerKind::sgd;
+       c.optimizer.update_scale = OptimizerConfig::UpdateScale::original;
+     },
+     2, "optimizer.update_scale",
+     "has no meaning with optimizer.kind sgd; leave it out, or try optimizer.kind muon"},
     {"GraphsOnACpu", [](RunConfig& c) { c.cuda.graphs = true; }, 1, "cuda.graphs",
      "ranks on CPUs have no CUDA graphs; try cuda.graphs false, or device cuda"},
     {"GraphsUnderTensorParallelism",

@@ -22,6 +22,7 @@ RunConfig run_of(OptimizerKind kind) {
   run.optimizer = {.kind = kind};
   return run;
 }
+RunConfig sgd() { return run_of(OptimizerKind::sgd); }
 RunConfig muon() { return run_of(OptimizerKind::muon); }
 RunConfig muon_in_bf16() {
   RunConfig run = run_of(OptimizerKind::muon);
@@ -30,6 +31,12 @@ RunConfig muon_in_bf16() {
   run.optimizer.stochastic_rounding = true;
   return run;
 }
+RunConfig sgd_in_bf16() {
+  RunConfig run = muon_in_bf16();
+  run.optimizer.kind = OptimizerKind::sgd;
+  return run;
+}
+
 std::vector<Layout> layouts() {
   std::vector<Layout> all;
   for (const int dp : {1, 2, 4}) {
@@ -129,16 +136,20 @@ TEST_P(Kinds, GoOnInAnyLayout) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpt, Kinds, ::testing::Values(&muon, &muon_in_bf16), [](const auto& test) {
-  return std::string(test.param == &muon ? "Muon" : "MuonBf16");
-});
+INSTANTIATE_TEST_SUITE_P(Gpt, Kinds, ::testing::Values(&sgd, &sgd_in_bf16, &muon, &muon_in_bf16),
+                         [](const auto& test) {
+                           return std::string(test.param == &sgd           ? "Sgd"
+                                              : test.param == &sgd_in_bf16 ? "SgdBf16"
+                                              : test.param == &muon        ? "Muon"
+                                                                           : "MuonBf16");
+                         });
 
 // Whose states are others.
 TEST_F(Resumed, ByAnotherKindIsRefused) {
   using enum OptimizerKind;
-  for (const OptimizerKind from : {adamw, muon}) {
+  for (const OptimizerKind from : {adamw, sgd, muon}) {
     save(run_of(from), {.micro_batch_size = kMicroBatch});
-    for (const OptimizerKind to : {adamw, muon}) {
+    for (const OptimizerKind to : {adamw, sgd, muon}) {
       if (from == to) continue;
       try {
         load(run_of(to), {.micro_batch_size = kMicroBatch});

@@ -48,6 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Ranks{1}, Ranks{2}, Ranks{.all = 2, .tp = 2}, Ranks{.all = 2, .zero = 1},
                       Ranks{.all = 2, .zero = 2}, Ranks{.all = 2, .zero = 3},
                       Ranks{.all = 2, .cp = 2}, Ranks{.all = 2, .recorded = true},
+                      Ranks{.zero = 1, .optimizer = OptimizerKind::sgd},
                       Ranks{.all = 2, .optimizer = OptimizerKind::muon},
                       Ranks{.all = 2, .tp = 2, .optimizer = OptimizerKind::muon},
                       Ranks{.all = 2, .zero = 2, .optimizer = OptimizerKind::muon}),

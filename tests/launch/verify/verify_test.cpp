@@ -45,8 +45,10 @@ TEST_P(VerifyOptimizer, EveryKindOfLayoutTrainsLikeOne) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Gpt, VerifyOptimizer, ::testing::Values(&odd_tied_muon),
-                         [](const auto&) { return "Muon"; });
+INSTANTIATE_TEST_SUITE_P(Gpt, VerifyOptimizer, ::testing::Values(&odd_tied_muon, &untied_sgd),
+                         [](const auto& test) {
+                           return test.param == &untied_sgd ? "Sgd" : "Muon";
+                         });
 
 class VerifyPrecision : public ::testing::TestWithParam<Precision> {};
 
