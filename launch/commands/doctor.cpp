@@ -61,6 +61,9 @@ std::string compiler() {
 // Instruction sets that the compiler was allowed to use and that this CPU must therefore have.
 std::vector<std::string> built_for() {
   std::vector<std::string> names;
+#ifdef __SSE4_2__
+  names.emplace_back("sse4_2");
+#endif
 #ifdef __AVX2__
   names.emplace_back("avx2");
 #endif
@@ -119,8 +122,8 @@ void check_libraries(Diagnosis& result) {
   }
   result.checks.push_back(mpi);
   result.checks.push_back({"libraries", "HDF5", hdf5_version()});
-  Check onednn{"libraries", "oneDNN",
-               fmt::format("{}, kernels: {}", onednn_version(), onednn_isa())};
+  Check onednn{"libraries", "oneDNN", onednn_version()};
+  if (const std::string isa = onednn_isa(); !isa.empty()) onednn.value += ", kernels: " + isa;
   if (!onednn_is_fast()) {
     onednn.status = Status::warning;
     onednn.hint = "no AVX2: matrix products will be slow on this CPU, or DNNL_MAX_CPU_ISA is set";

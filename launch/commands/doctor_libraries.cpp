@@ -102,6 +102,7 @@ std::string onednn_version() {
                      onednn_threading());
 }
 
+#if defined(__x86_64__)
 // The values of dnnl_cpu_isa_t are bit sets that grow from release to release.
 std::string onednn_isa() {
   switch (static_cast<unsigned>(dnnl_get_effective_cpu_isa())) {
@@ -137,5 +138,11 @@ bool onednn_is_fast() {
   return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & dnnl_cpu_isa_avx2) ==
          static_cast<unsigned>(dnnl_cpu_isa_avx2);
 }
+#else
+// oneDNN publishes names for the instruction sets of x86 alone.
+std::string onednn_isa() { return ""; }
+
+bool onednn_is_fast() { return true; }
+#endif
 
 }  // namespace weft

@@ -15,9 +15,10 @@ std::string mpi_thread_level();
 std::string hdf5_version();
 // Version and threading of the oneDNN library at run time.
 std::string onednn_version();
-// The instruction set that oneDNN chose for this CPU, such as "avx512_core_bf16".
+// The instruction set that oneDNN chose for this CPU, such as "avx512_core_bf16"; empty on
+// processors other than x86, where it names none.
 std::string onednn_isa();
-// Whether oneDNN found an instruction set with vector fused multiply-add (AVX2 or better).
+// False where oneDNN found no vector fused multiply-add (AVX2 or better) on an x86.
 bool onednn_is_fast();
 
 }  // namespace weft
