@@ -32,14 +32,17 @@ struct MeshCoord {
 struct AxisInfo {
   Axis axis;
   std::string_view name;
-  bool data;  // its ranks see other tokens, and hold the same of what the axis does not cut
+  std::string_view title;  // for people
+  bool data;    // its ranks see other tokens, and hold the same of what the axis does not cut
+  bool layers;  // its ranks talk within layers
   int MeshShape::*extent;
   int MeshCoord::*index;
 };
-inline constexpr std::array kAxes{AxisInfo{Axis::dp, "dp", true, &MeshShape::dp, &MeshCoord::dp},
-                                  AxisInfo{Axis::cp, "cp", true, &MeshShape::cp, &MeshCoord::cp},
-                                  AxisInfo{Axis::tp, "tp", false, &MeshShape::tp, &MeshCoord::tp},
-                                  AxisInfo{Axis::pp, "pp", false, &MeshShape::pp, &MeshCoord::pp}};
+inline constexpr std::array kAxes{
+    AxisInfo{Axis::dp, "dp", "data parallel", true, false, &MeshShape::dp, &MeshCoord::dp},
+    AxisInfo{Axis::cp, "cp", "context parallel", true, true, &MeshShape::cp, &MeshCoord::cp},
+    AxisInfo{Axis::tp, "tp", "tensor parallel", false, true, &MeshShape::tp, &MeshCoord::tp},
+    AxisInfo{Axis::pp, "pp", "pipeline", false, false, &MeshShape::pp, &MeshCoord::pp}};
 // Ranks are numbered with tp fastest, then cp, then dp, pp slowest: those that talk most are
 // neighbours.
 inline constexpr std::array kSlowestFirst{Axis::pp, Axis::dp, Axis::cp, Axis::tp};

@@ -104,6 +104,13 @@ int run(const Arguments& args, Bootstrap& bootstrap) {
   check_device(args, config, job);
   std::vector<Layout> layouts = legal_layouts(config, ranks);
   if (job) std::erase_if(layouts, [&](const Layout& l) { return l.ranks() != ranks; });
+  if (layouts.empty()) {
+    fail(ErrorKind::config,
+         "no layout of {}{} ranks is legal for this configuration, so nothing would be compared; "
+         "drop what only some layouts allow, such as pipeline.schedule or determinism, or give "
+         "--ranks",
+         job ? "" : "up to ", ranks);
+  }
   layouts = sample(layouts, static_cast<size_t>(args.sample));
   VerifyOptions options{.steps = args.steps, .inject = {}, .job = job ? &bootstrap : nullptr};
   if (!args.inject.empty()) options.inject = parse_injection(args.inject);

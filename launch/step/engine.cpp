@@ -1,7 +1,6 @@
 #include "launch/step/engine.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "launch/step/engine_work.h"
@@ -13,9 +12,6 @@
 namespace weft {
 
 namespace {
-
-// The axes whose ranks talk within layers.
-constexpr std::array kLayerAxes{Axis::tp, Axis::cp};
 
 // Levels of the tree over the micro-batches of a rank.
 int tree_levels(int64_t micro_batches) {
@@ -143,12 +139,12 @@ size_t Engine::rehearse(EngineMemory& memory) {
   // Collectives that move nothing.
   PerAxis<std::unique_ptr<Communicator>> counted;
   PerAxis<Communicator*> nobody;
-  for (const Axis axis : kLayerAxes) {
-    const int size = rank_.mesh.shape().extent(axis);
-    if (size == 1) continue;
-    counted[axis] =
-        make_counting_communicator(std::string(name(axis)), rank_.mesh.coord().index(axis), size);
-    nobody[axis] = counted[axis].get();
+  for (const AxisInfo& a : kAxes) {
+    const int size = rank_.mesh.shape().extent(a.axis);
+    if (!a.layers || size == 1) continue;
+    counted[a.axis] =
+        make_counting_communicator(std::string(a.name), rank_.mesh.coord().index(a.axis), size);
+    nobody[a.axis] = counted[a.axis].get();
   }
   Context training = context(memory, *counting, nobody, 1, 0, true);
   Context evaluation = context(memory, *counting, nobody, 1, 0, false);
@@ -171,8 +167,9 @@ UpdateInputs Engine::update_inputs(double lr, const PerAxis<Communicator*>& grou
 
 PerAxis<Communicator*> Engine::groups() {
   PerAxis<Communicator*> groups;
-  for (const Axis axis : kLayerAxes) {
-    if (rank_.mesh.shape().extent(axis) > 1) groups[axis] = &rank_.mesh.axis(axis);
+  for (const AxisInfo& a : kAxes) {
+    if (a.layers && rank_.mesh.shape().extent(a.axis) > 1)
+      groups[a.axis] = &rank_.mesh.axis(a.axis);
   }
   return groups;
 }

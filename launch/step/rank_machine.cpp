@@ -17,10 +17,12 @@ Bootstrap& with_room(Bootstrap& job, int threads) {
   return job;
 }
 
-PerAxis<std::unique_ptr<Stream>> make_sides(const MeshConfig& mesh, Device& device) {
+PerAxis<std::unique_ptr<Stream>> make_sides(const MeshShape& mesh, Device& device) {
   PerAxis<std::unique_ptr<Stream>> sides;
-  if (mesh.tp > 1) sides[Axis::tp] = device.make_stream(StreamKind::communication);
-  if (mesh.cp > 1) sides[Axis::cp] = device.make_stream(StreamKind::communication);
+  for (const AxisInfo& a : kAxes) {
+    if (!a.layers || mesh.extent(a.axis) == 1) continue;
+    sides[a.axis] = device.make_stream(StreamKind::communication);
+  }
   return sides;
 }
 
@@ -39,7 +41,7 @@ RankMachine::RankMachine(const RunConfig& config, int threads, Bootstrap& job)
                           .deterministic = config.determinism != Determinism::none})),
       compute(device->make_stream(StreamKind::compute)),
       communication(device->make_stream(StreamKind::communication)),
-      sides(make_sides(config.mesh, *device)),
+      sides(make_sides(config.mesh.shape(job.size()), *device)),
       ops(make_ops(*device)),
       recorder(config.cuda.graphs ? make_recorder(*device) : nullptr),
       gpu_groups(make_device_bootstrap(job, *device,

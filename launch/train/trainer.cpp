@@ -135,10 +135,9 @@ TrainingRun::TrainingRun(PreparedRun prepared, const TrainOptions& options, Boot
 std::vector<SpanRecorder::Lane> TrainingRun::streams() const {
   std::vector<SpanRecorder::Lane> streams{{"compute", machine_.compute.get()},
                                           {"communication", machine_.communication.get()}};
-  constexpr std::array<std::pair<Axis, const char*>, 2> kSides{
-      {{Axis::tp, "tensor parallel"}, {Axis::cp, "context parallel"}}};
-  for (const auto& [axis, name] : kSides) {
-    if (machine_.sides[axis]) streams.push_back({name, machine_.sides[axis].get()});
+  for (const AxisInfo& a : kAxes) {
+    Stream* side = machine_.sides[a.axis].get();
+    if (side != nullptr) streams.push_back({std::string(a.title), side});
   }
   return streams;
 }
