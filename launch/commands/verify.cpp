@@ -107,9 +107,8 @@ int run(const Arguments& args, Bootstrap& bootstrap) {
   if (layouts.empty()) {
     fail(ErrorKind::config,
          "no layout of {}{} ranks is legal for this configuration, so nothing would be compared; "
-         "drop what only some layouts allow, such as pipeline.schedule or determinism, or give "
-         "--ranks",
-         job ? "" : "up to ", ranks);
+         "drop what only some layouts allow, such as pipeline.schedule or determinism, or {}",
+         job ? "" : "up to ", ranks, job ? "start another number of ranks" : "give more --ranks");
   }
   layouts = sample(layouts, static_cast<size_t>(args.sample));
   VerifyOptions options{.steps = args.steps, .inject = {}, .job = job ? &bootstrap : nullptr};
