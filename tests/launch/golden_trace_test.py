@@ -34,7 +34,7 @@ def run(weft, text):
         def call(*arguments):
             subprocess.run([weft, *arguments], cwd=directory, check=True,
                            stdout=subprocess.DEVNULL)
-        call("prepare", "--tokenizer", "char", "--output", "data/shakespeare-char", text)
+        call("prepare", "--tokenizer", "char", "--output", "datasets/shakespeare-char", text)
         call("train", ROOT / "configs/runs/shakespeare-char.yaml", "--steps", str(STEPS),
              "--set", "cpu.threads=1")
         path = pathlib.Path(directory, "runs/shakespeare-char/metrics.jsonl")
