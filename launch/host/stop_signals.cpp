@@ -33,7 +33,8 @@ struct KernelAction {
 
 // Runs before any library's own start: UCX, which Open MPI 5 brings along, then takes SIGHUP for
 // itself, also where nohup has it ignored.
-[[gnu::no_sanitize("address", "thread", "undefined")]] void look_at_ignored(int, char**, char**) {
+__attribute__((no_sanitize("address", "thread", "undefined"))) void look_at_ignored(int, char**,
+                                                                                    char**) {
   for (const StopSignalKind& s : kStopSignals) {
     KernelAction now{};
     constexpr size_t kSetBytes = 8;

@@ -4,7 +4,7 @@
 #include "core/ops/cpu/gemm.h"
 
 #include <algorithm>
-#include <type_traits>
+#include <utility>
 
 #include "core/device/cpu/parallel_for.h"
 #include "core/ops/cpu/tile.h"
@@ -20,24 +20,27 @@ constexpr int64_t kBlockColumns = 1024;     // columns of a packed block of b
 template <typename T>
 constexpr int64_t kWidth = tile::kVectors* tile::kLanes<T>;
 
+// The elements of two vectors in turn, from their halves that begin at kFirst. Both GCC and clang
+// have this builtin, which takes constants alone.
+template <int kFirst, typename V, int... kPairs>
+inline __attribute__((always_inline)) V interleave(const V& x, const V& y,
+                                                   std::integer_sequence<int, kPairs...>) {
+  constexpr int kSize = sizeof...(kPairs);
+  return __builtin_shufflevector(x, y, (kFirst + kPairs / 2 + kPairs % 2 * kSize)...);
+}
+
 // x holds kLanes rows of kLanes elements and becomes its transpose: log2(kLanes) perfect shuffles.
 template <typename T>
 inline __attribute__((always_inline)) void transpose(tile::Vector<T>* x) {
-  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  typedef Index Mask __attribute__((vector_size(tile::kVectorBytes)));
   constexpr int kSize = static_cast<int>(tile::kLanes<T>);
-  Mask low, high;
-  for (int i = 0; i < kSize; ++i) {
-    low[i] = i / 2 + i % 2 * kSize;
-    high[i] = low[i] + kSize / 2;
-  }
+  constexpr std::make_integer_sequence<int, kSize> kElements;
 #pragma GCC unroll 4
   for (int stage = 1; stage < kSize; stage *= 2) {
     tile::Vector<T> y[kSize];
 #pragma GCC unroll 8
     for (int i = 0; i < kSize / 2; ++i) {
-      y[2 * i] = __builtin_shuffle(x[i], x[i + kSize / 2], low);
-      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + kSize / 2], high);
+      y[2 * i] = interleave<0>(x[i], x[i + kSize / 2], kElements);
+      y[2 * i + 1] = interleave<kSize / 2>(x[i], x[i + kSize / 2], kElements);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kSize; ++i) x[i] = y[i];
